@@ -1,0 +1,1 @@
+//! Who calls, and may they: principals, policy documents, decisions.

@@ -1,0 +1,1 @@
+//! The embedded key engine: states, material, operations, and the only audited path.

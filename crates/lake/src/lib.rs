@@ -1,0 +1,1 @@
+//! Sources to Arrow to Parquet, exactly once; the Delta table and its signed catalog.

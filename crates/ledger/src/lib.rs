@@ -1,0 +1,1 @@
+//! An append-only, chained, signed log of opaque bytes, and its verifier.

@@ -1,0 +1,1 @@
+//! SQL, named audits, verification of the lake, output formats.

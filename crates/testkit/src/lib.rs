@@ -1,0 +1,1 @@
+//! Fixed clock and randomness, faulty storage, record generators, whole-ledger check.

@@ -1,0 +1,1 @@
+//! CloudTrail log files: AWS's key layout, written and named.
