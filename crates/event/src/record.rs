@@ -1,0 +1,319 @@
+//! One CloudTrail record, typed, and its one text.
+//!
+//! [`Record::to_json`] is the only writer of native records. Its bytes are what is signed, delivered, ingested and given
+//! back, so it is deterministic: AWS's member order (`schemas/record.md`), compact, minimal escapes. It cannot fail, and
+//! it applies AWS's size limits itself, so that no caller can grow a record without bound.
+
+use crate::identity::UserIdentity;
+use crate::json::Json;
+use crate::{AccountId, Guid, Region, Timestamp};
+
+/// The `eventVersion` that is written.
+pub const EVENT_VERSION: &str = "1.11";
+
+/// AWS truncates `userAgent`, `errorCode` and `errorMessage` at 1 KB.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// AWS omits the content of `requestParameters`, `responseElements` and `serviceEventDetails` beyond 100 KB.
+const PARAMETERS_BYTES_MAX: usize = 100 * 1024;
+
+/// AWS's limit for `additionalEventData` is 28 KB.
+const ADDITIONAL_BYTES_MAX: usize = 28 * 1024;
+
+/// A record of eventVersion 1.11 under construction.
+///
+/// `None` leaves a member out, except in `request_parameters` and `response_elements`, where CloudTrail writes `null`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// `userIdentity`: who called.
+    pub user_identity: UserIdentity,
+    /// `eventTime`: when the request completed; written in whole seconds.
+    pub event_time: Timestamp,
+    /// `eventSource`: `kms.amazonaws.com`.
+    pub event_source: String,
+    /// `eventName`: the API action.
+    pub event_name: String,
+    /// `awsRegion` of the endpoint.
+    pub aws_region: Region,
+    /// `sourceIPAddress`: address of the caller, or DNS name of the calling service.
+    pub source_ip_address: String,
+    /// `userAgent`, cut at 1 KB.
+    pub user_agent: Option<String>,
+    /// `errorCode`, only of calls that failed; cut at 1 KB.
+    pub error_code: Option<String>,
+    /// `errorMessage`, cut at 1 KB.
+    pub error_message: Option<String>,
+    /// `requestParameters`, else `null`; replaced by a marker beyond 100 KB.
+    pub request_parameters: Option<Json>,
+    /// `responseElements`, else `null`; replaced by a marker beyond 100 KB.
+    pub response_elements: Option<Json>,
+    /// `additionalEventData`; replaced by a marker beyond 28 KB.
+    pub additional_event_data: Option<Json>,
+    /// `requestID`; absent in service events.
+    pub request_id: Option<Guid>,
+    /// `eventID`: the key by which events are found and deduplicated.
+    pub event_id: Guid,
+    /// `readOnly`: whether the action changes nothing.
+    pub read_only: bool,
+    /// `resources`; an empty list is left out, as AWS does.
+    pub resources: Vec<Resource>,
+    /// `eventType`.
+    pub event_type: EventType,
+    /// `apiVersion`; KMS has none.
+    pub api_version: Option<String>,
+    /// `managementEvent`.
+    pub management_event: bool,
+    /// `recipientAccountId`: the account whose log holds this copy.
+    pub recipient_account_id: AccountId,
+    /// `sharedEventID`: common to the copies that several accounts got.
+    pub shared_event_id: Option<Guid>,
+    /// `serviceEventDetails`, of service events only; replaced by a marker beyond 100 KB.
+    pub service_event_details: Option<Json>,
+    /// `vpcEndpointId` when the call came through an interface endpoint.
+    pub vpc_endpoint_id: Option<String>,
+    /// `vpcEndpointAccountId`: the endpoint's owner.
+    pub vpc_endpoint_account_id: Option<AccountId>,
+    /// `eventCategory`.
+    pub event_category: EventCategory,
+    /// `tlsDetails`; absent if the caller was a service.
+    pub tls_details: Option<TlsDetails>,
+    /// `sessionCredentialFromConsole`: written, as the string `"true"`, only when true.
+    pub session_credential_from_console: bool,
+}
+
+/// One entry of `resources`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// `accountId` of the owner.
+    pub account_id: AccountId,
+    /// `type`: `AWS::KMS::Key`.
+    pub kind: String,
+    /// `ARN`, in capitals here and only here.
+    pub arn: String,
+}
+
+/// `eventType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EventType {
+    /// A call of an API.
+    #[default]
+    AwsApiCall,
+    /// Something the service did by itself.
+    AwsServiceEvent,
+    /// An action in the console that is no API call.
+    AwsConsoleAction,
+    /// A sign-in to the console.
+    AwsConsoleSignIn,
+    /// Network activity at an endpoint.
+    AwsVpceEvents,
+}
+
+impl EventType {
+    /// AWS's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsApiCall => "AwsApiCall",
+            Self::AwsServiceEvent => "AwsServiceEvent",
+            Self::AwsConsoleAction => "AwsConsoleAction",
+            Self::AwsConsoleSignIn => "AwsConsoleSignIn",
+            Self::AwsVpceEvents => "AwsVpceEvents",
+        }
+    }
+}
+
+/// `eventCategory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EventCategory {
+    /// Control plane; all of KMS.
+    #[default]
+    Management,
+    /// Data plane, such as S3 object reads.
+    Data,
+    /// Network activity at an endpoint.
+    NetworkActivity,
+}
+
+impl EventCategory {
+    /// AWS's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "Management",
+            Self::Data => "Data",
+            Self::NetworkActivity => "NetworkActivity",
+        }
+    }
+}
+
+/// `tlsDetails`: the connection that the caller used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `tlsVersion`: `TLSv1.3`.
+    pub tls_version: String,
+    /// `cipherSuite`: `TLS_AES_256_GCM_SHA384`.
+    pub cipher_suite: String,
+    /// `clientProvidedHostHeader`: `kms.us-east-1.amazonaws.com`.
+    pub client_provided_host_header: String,
+    /// `keyExchange`: `x25519`, `X25519MLKEM768`; newer records only.
+    pub key_exchange: Option<String>,
+}
+
+impl Record {
+    /// The record's text: one line without a line end, members in AWS's order.
+    pub fn to_json(&self) -> String {
+        let limited = |name, value: &Option<Json>, limit| {
+            value.as_ref().map(|value| within_limit(name, value, limit))
+        };
+        let parameters = |name, value| limited(name, value, PARAMETERS_BYTES_MAX);
+        let resources = self.resources.iter().map(Resource::to_json).collect::<Vec<_>>();
+        let mut out = Members::with_capacity(1536);
+        out.text("eventVersion", EVENT_VERSION);
+        out.json("userIdentity", &self.user_identity.to_json());
+        out.text("eventTime", &self.event_time.event_time());
+        out.text("eventSource", &self.event_source);
+        out.text("eventName", &self.event_name);
+        out.text("awsRegion", self.aws_region.as_str());
+        out.text("sourceIPAddress", &self.source_ip_address);
+        out.maybe_text("userAgent", self.user_agent.as_deref().map(truncated));
+        out.maybe_text("errorCode", self.error_code.as_deref().map(truncated));
+        out.maybe_text("errorMessage", self.error_message.as_deref().map(truncated));
+        out.raw(
+            "requestParameters",
+            &parameters("requestParameters", &self.request_parameters)
+                .unwrap_or_else(|| "null".to_owned()),
+        );
+        out.raw(
+            "responseElements",
+            &parameters("responseElements", &self.response_elements)
+                .unwrap_or_else(|| "null".to_owned()),
+        );
+        out.maybe_raw(
+            "additionalEventData",
+            limited("additionalEventData", &self.additional_event_data, ADDITIONAL_BYTES_MAX),
+        );
+        out.maybe_text("requestID", self.request_id.map(|id| id.to_string()).as_deref());
+        out.text("eventID", &self.event_id.to_string());
+        out.json("readOnly", &Json::Bool(self.read_only));
+        if !resources.is_empty() {
+            out.json("resources", &Json::Array(resources));
+        }
+        out.text("eventType", self.event_type.as_str());
+        out.maybe_text("apiVersion", self.api_version.as_deref());
+        out.json("managementEvent", &Json::Bool(self.management_event));
+        out.text("recipientAccountId", self.recipient_account_id.as_str());
+        out.maybe_text("sharedEventID", self.shared_event_id.map(|id| id.to_string()).as_deref());
+        out.maybe_raw(
+            "serviceEventDetails",
+            parameters("serviceEventDetails", &self.service_event_details),
+        );
+        out.maybe_text("vpcEndpointId", self.vpc_endpoint_id.as_deref());
+        out.maybe_text(
+            "vpcEndpointAccountId",
+            self.vpc_endpoint_account_id.as_ref().map(AccountId::as_str),
+        );
+        out.text("eventCategory", self.event_category.as_str());
+        if let Some(tls) = &self.tls_details {
+            out.json("tlsDetails", &tls.to_json());
+        }
+        if self.session_credential_from_console {
+            out.text("sessionCredentialFromConsole", "true");
+        }
+        out.finish()
+    }
+}
+
+impl Resource {
+    /// A KMS key, named by its ARN, in its owner's account.
+    pub fn kms_key(account_id: AccountId, arn: impl Into<String>) -> Self {
+        Self { account_id, kind: "AWS::KMS::Key".to_owned(), arn: arn.into() }
+    }
+
+    fn to_json(&self) -> Json {
+        Json::object()
+            .with("accountId", self.account_id.to_string())
+            .with("type", self.kind.clone())
+            .with("ARN", self.arn.clone())
+    }
+}
+
+impl TlsDetails {
+    fn to_json(&self) -> Json {
+        Json::object()
+            .with("tlsVersion", self.tls_version.clone())
+            .with("cipherSuite", self.cipher_suite.clone())
+            .with("clientProvidedHostHeader", self.client_provided_host_header.clone())
+            .with_some("keyExchange", self.key_exchange.clone())
+    }
+}
+
+/// At most 1 KB of `text`, cut at a character boundary.
+fn truncated(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+/// The value's text, or AWS's marker in its place when it is longer than `limit` bytes:
+/// `{"reason":"requestParameters too large","omitted":true,"originalSize":149893}`.
+fn within_limit(name: &str, value: &Json, limit: usize) -> String {
+    let text = value.to_string();
+    if text.len() <= limit {
+        return text;
+    }
+    let size = i64::try_from(text.len()).unwrap_or(i64::MAX);
+    Json::object()
+        .with("reason", format!("{name} too large"))
+        .with("omitted", true)
+        .with("originalSize", size)
+        .to_string()
+}
+
+/// The members of one object, written in the order of the calls.
+struct Members(String);
+
+impl Members {
+    fn with_capacity(bytes: usize) -> Self {
+        let mut out = String::with_capacity(bytes);
+        out.push('{');
+        Self(out)
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        crate::json::push_text(&mut self.0, name);
+        self.0.push(':');
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        crate::json::push_text(&mut self.0, value);
+    }
+
+    fn maybe_text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    fn json(&mut self, name: &str, value: &Json) {
+        self.name(name);
+        value.write_to(&mut self.0);
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
+    }
+
+    fn maybe_raw(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.raw(name, &value);
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
