@@ -1,1 +1,50 @@
 //! Who calls, and may they: principals, policy documents, decisions.
+//!
+//! [`decide`] is the one door: it takes a principal, an action, a resource and the policies that speak about them, and
+//! answers with [`Authorized`], a token that only this function can make, or with [`Denied`], whose text is AWS's own.
+//! Code that guards something takes the token by reference and cannot be reached without a decision.
+//!
+//! Not here: network, storage, keys, the clock. The caller brings the policies; nothing is looked up.
+//!
+//! What is refused rather than half understood: `Condition`, `NotPrincipal` and policy variables (`${…}`). A policy that
+//! has one of them does not parse, so no statement is ever ignored. Grants and session policies do not exist yet.
+//!
+//! ```
+//! use keytrail_auth::{AccessRequest, IdentityPolicy, KeyPolicy, Principal, Resource, UserName, decide};
+//! use keytrail_event::AccountId;
+//!
+//! let account: AccountId = "111122223333".parse()?;
+//! let alice = Principal::User { account: account.clone(), name: UserName::parse("alice")? };
+//! let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+//! let key_policy = KeyPolicy::default_for(&account);
+//! let request = |identity_policies| AccessRequest {
+//!     principal: &alice,
+//!     action: "kms:Encrypt",
+//!     resource: Resource::Key { arn: key, account: &account, policy: &key_policy },
+//!     identity_policies,
+//! };
+//!
+//! // The default key policy only delegates to identity policies, and alice has none.
+//! let denied = decide(&request(&[])).err().ok_or("allowed")?;
+//! assert!(denied.to_string().ends_with("because no identity-based policy allows the kms:Encrypt action"));
+//!
+//! let statement = r#"{"Statement": {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}}"#;
+//! let token = decide(&request(&[IdentityPolicy::parse(statement)?]))?;
+//! assert_eq!(token.resource(), key);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod access_key;
+mod decision;
+mod error;
+mod pattern;
+mod policy;
+mod principal;
+
+pub use access_key::{AccessKey, AccessKeyId, SecretAccessKey};
+pub use decision::{
+    AccessRequest, Authorized, Denied, Grounds, Reason, Resource, decide, locks_out,
+};
+pub use error::AuthError;
+pub use policy::{IdentityPolicy, KeyPolicy, POLICY_BYTES_MAX};
+pub use principal::{Principal, UserId, UserName};
