@@ -28,7 +28,7 @@ pub struct AccessRequest<'a> {
     /// What it is done to.
     pub resource: Resource<'a>,
     /// All identity policies of the principal.
-    pub identity_policies: &'a [IdentityPolicy],
+    pub identity_policies: &'a [&'a IdentityPolicy],
 }
 
 /// What an action is done to. A key cannot be named without its policy.
@@ -191,7 +191,7 @@ pub fn decide(request: &AccessRequest<'_>) -> Result<Authorized, Denied> {
 /// `PutKeyPolicy`, which `BypassPolicyLockoutSafetyCheck` skips.
 pub fn locks_out(
     principal: &Principal,
-    identity_policies: &[IdentityPolicy],
+    identity_policies: &[&IdentityPolicy],
     key_arn: &str,
     account: &AccountId,
     policy: &KeyPolicy,
@@ -311,6 +311,7 @@ mod tests {
         let policy = KeyPolicy::parse(&policy).unwrap();
         let account = OWNER.parse().unwrap();
         let resource = Resource::Key { arn: KEY, account: &account, policy: &policy };
+        let identity_policies = &identity_policies.iter().collect::<Vec<_>>();
         let request =
             AccessRequest { principal, action: "kms:Encrypt", resource, identity_policies };
         let answer = decide(&request).map(drop).map_err(|denied| denied.reason());
@@ -393,6 +394,7 @@ mod tests {
     fn actions_without_a_key_need_an_identity_policy_or_root() {
         let check = |principal: &Principal, identity_policies: &[IdentityPolicy], expected| {
             let resource = Resource::Identity { arn: "*" };
+            let identity_policies = &identity_policies.iter().collect::<Vec<_>>();
             let request =
                 AccessRequest { principal, action: "kms:ListKeys", resource, identity_policies };
             let answer =

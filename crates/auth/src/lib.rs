@@ -29,7 +29,7 @@
 //! assert!(denied.to_string().ends_with("because no identity-based policy allows the kms:Encrypt action"));
 //!
 //! let statement = r#"{"Statement": {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}}"#;
-//! let token = decide(&request(&[IdentityPolicy::parse(statement)?]))?;
+//! let token = decide(&request(&[&IdentityPolicy::parse(statement)?]))?;
 //! assert_eq!(token.resource(), key);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -11,9 +11,9 @@
 use std::fmt;
 
 use keytrail_event::{AccountId, Arn};
-use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::{AuthError, Principal, pattern};
 
@@ -22,11 +22,13 @@ use crate::{AuthError, Principal, pattern};
 pub const POLICY_BYTES_MAX: usize = 32_768;
 
 /// A policy that lies on a key. Every key has one, and nothing is allowed that it does not allow or delegate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KeyPolicy(Document);
 
 /// A policy that lies on a user. It counts only for keys whose key policy delegates to the account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct IdentityPolicy(Document);
 
 impl KeyPolicy {
@@ -78,6 +80,34 @@ impl IdentityPolicy {
 
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.0.statements
+    }
+}
+
+impl TryFrom<String> for KeyPolicy {
+    type Error = AuthError;
+
+    fn try_from(text: String) -> Result<Self, AuthError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<KeyPolicy> for String {
+    fn from(policy: KeyPolicy) -> Self {
+        policy.0.text
+    }
+}
+
+impl TryFrom<String> for IdentityPolicy {
+    type Error = AuthError;
+
+    fn try_from(text: String) -> Result<Self, AuthError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<IdentityPolicy> for String {
+    fn from(policy: IdentityPolicy) -> Self {
+        policy.0.text
     }
 }
 
