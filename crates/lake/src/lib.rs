@@ -1,1 +1,31 @@
 //! Sources to Arrow to Parquet, exactly once; the Delta table and its signed catalog.
+//!
+//! A lake is a directory of three parts ([`LakePaths`]): the Delta table with one row per CloudTrail record, the
+//! catalog, which is a ledger of its own and says which files the table consists of and which sources they came from,
+//! and the quarantine for whatever could not become a row. [`Lake::ingest`] reads log files and ledgers into it;
+//! [`Snapshot::read`] is what a reader starts from, and needs no secret.
+//!
+//! A row is the record: [`rows::row_at`] gives a row back that `keytrail_event::join` turns into the record's exact
+//! bytes, and each source's receipt holds the Merkle root over them.
+//!
+//! # What it is not
+//!
+//! It answers no questions: SQL, audits and the verification of a lake are `keytrail-query`'s. It reads no foreign
+//! tables: whatever the catalog does not name is not in the lake.
+
+mod catalog;
+mod error;
+mod lake;
+mod paths;
+mod progress;
+pub mod rows;
+mod snapshot;
+mod stats;
+
+pub use catalog::{Commit, CommittedFile, Quarantined, ReceiptSource, SourceReceipt};
+pub use error::LakeError;
+pub use lake::{Clock, IngestOptions, IngestReport, Lake, Source};
+pub use paths::LakePaths;
+pub use progress::Progress;
+pub use snapshot::{DataFile, Snapshot};
+pub use stats::{ColumnStats, FileStats, STATS_COLUMNS, StatValue};
