@@ -1,8 +1,10 @@
 //! The one table: which member of a record becomes which column of the lake.
 //!
-//! Everything else follows from it: the split, the join, the lake's schema, the layout alphabet and
-//! `schemas/record-columns.md`. A new column is added at the end of its group with a fresh code; a code is never used
-//! again for something else, because layouts that were written once are read forever.
+//! Everything else follows from it: the split, the join, the lake's schema, the layout codes and
+//! `schemas/record-columns.md`. A new column takes a fresh code; a code is never used again for
+//! something else, because a layout that was written once is read forever.
+
+use self::Kind::{Bool, Json, Text, Time};
 
 /// What a cell of a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,407 +37,327 @@ pub struct Column {
 /// Number of columns.
 pub const COLUMN_COUNT: usize = COLUMNS.len();
 
-/// All columns in the order of the lake.
+pub(crate) const USER: &str = "userIdentity";
+pub(crate) const SESSION: &str = "sessionContext";
+pub(crate) const ISSUER: &str = "sessionIssuer";
+pub(crate) const ATTRIBUTES: &str = "attributes";
+
+/// All columns in the order of the lake: the record's own members, those of `userIdentity`, those
+/// of its `sessionContext`, and the derived ones. Names and meanings are CloudTrail's
+/// (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>).
 pub const COLUMNS: &[Column] = &[
-    Column {
-        name: "event_version",
-        path: &["eventVersion"],
-        kind: Kind::Text,
-        code: Some('A'),
-        doc: "Version of the record format, `major.minor`; a larger minor is compatible.",
-    },
-    Column {
-        name: "event_time",
-        path: &["eventTime"],
-        kind: Kind::Time,
-        code: Some('B'),
-        doc: "When the request completed, UTC.",
-    },
-    Column {
-        name: "event_source",
-        path: &["eventSource"],
-        kind: Kind::Text,
-        code: Some('C'),
-        doc: "DNS name of the service, `kms.amazonaws.com`.",
-    },
-    Column {
-        name: "event_name",
-        path: &["eventName"],
-        kind: Kind::Text,
-        code: Some('D'),
-        doc: "The API action, `Decrypt`.",
-    },
-    Column {
-        name: "aws_region",
-        path: &["awsRegion"],
-        kind: Kind::Text,
-        code: Some('E'),
-        doc: "Region of the endpoint that was called.",
-    },
-    Column {
-        name: "source_ip_address",
-        path: &["sourceIPAddress"],
-        kind: Kind::Text,
-        code: Some('F'),
-        doc: "Address of the caller, or DNS name of the calling service.",
-    },
-    Column {
-        name: "user_agent",
-        path: &["userAgent"],
-        kind: Kind::Text,
-        code: Some('G'),
-        doc: "Program of the caller, cut at 1 KB.",
-    },
-    Column {
-        name: "error_code",
-        path: &["errorCode"],
-        kind: Kind::Text,
-        code: Some('H'),
-        doc: "Why the call failed; null in a call that succeeded.",
-    },
-    Column {
-        name: "error_message",
-        path: &["errorMessage"],
-        kind: Kind::Text,
-        code: Some('I'),
-        doc: "The failure in words, cut at 1 KB.",
-    },
-    Column {
-        name: "request_parameters",
-        path: &["requestParameters"],
-        kind: Kind::Json,
-        code: Some('J'),
-        doc: "What was asked.",
-    },
-    Column {
-        name: "response_elements",
-        path: &["responseElements"],
-        kind: Kind::Json,
-        code: Some('K'),
-        doc: "What was answered, of changes only.",
-    },
-    Column {
-        name: "additional_event_data",
-        path: &["additionalEventData"],
-        kind: Kind::Json,
-        code: Some('L'),
-        doc: "More facts, such as `keyMaterialId`.",
-    },
-    Column {
-        name: "request_id",
-        path: &["requestID"],
-        kind: Kind::Text,
-        code: Some('M'),
-        doc: "The service's id of the request.",
-    },
-    Column {
-        name: "event_id",
-        path: &["eventID"],
-        kind: Kind::Text,
-        code: Some('N'),
-        doc: "CloudTrail's id of the event: the key for finding and deduplicating.",
-    },
-    Column {
-        name: "read_only",
-        path: &["readOnly"],
-        kind: Kind::Bool,
-        code: Some('O'),
-        doc: "Whether the action changes nothing.",
-    },
-    Column {
-        name: "resources",
-        path: &["resources"],
-        kind: Kind::Json,
-        code: Some('P'),
-        doc: "The resources the call touched, with their ARNs.",
-    },
-    Column {
-        name: "event_type",
-        path: &["eventType"],
-        kind: Kind::Text,
-        code: Some('Q'),
-        doc: "`AwsApiCall`, `AwsServiceEvent`, `AwsConsoleSignIn`, …",
-    },
-    Column {
-        name: "api_version",
-        path: &["apiVersion"],
-        kind: Kind::Text,
-        code: Some('R'),
-        doc: "Version of the API, where the service has one.",
-    },
-    Column {
-        name: "management_event",
-        path: &["managementEvent"],
-        kind: Kind::Bool,
-        code: Some('S'),
-        doc: "Whether this is a management event.",
-    },
-    Column {
-        name: "recipient_account_id",
-        path: &["recipientAccountId"],
-        kind: Kind::Text,
-        code: Some('T'),
-        doc: "Account whose log holds this copy.",
-    },
-    Column {
-        name: "shared_event_id",
-        path: &["sharedEventID"],
-        kind: Kind::Text,
-        code: Some('U'),
-        doc: "Id common to the copies that several accounts got.",
-    },
-    Column {
-        name: "vpc_endpoint_id",
-        path: &["vpcEndpointId"],
-        kind: Kind::Text,
-        code: Some('V'),
-        doc: "Interface endpoint that the call came through.",
-    },
-    Column {
-        name: "vpc_endpoint_account_id",
-        path: &["vpcEndpointAccountId"],
-        kind: Kind::Text,
-        code: Some('W'),
-        doc: "Owner of that endpoint.",
-    },
-    Column {
-        name: "event_category",
-        path: &["eventCategory"],
-        kind: Kind::Text,
-        code: Some('X'),
-        doc: "`Management`, `Data`, `NetworkActivity` or `Insight`.",
-    },
-    Column {
-        name: "service_event_details",
-        path: &["serviceEventDetails"],
-        kind: Kind::Json,
-        code: Some('Y'),
-        doc: "Payload of a service event.",
-    },
-    Column {
-        name: "addendum",
-        path: &["addendum"],
-        kind: Kind::Json,
-        code: Some('Z'),
-        doc: "Why an event is late, or what it corrects.",
-    },
-    Column {
-        name: "session_credential_from_console",
-        path: &["sessionCredentialFromConsole"],
-        kind: Kind::Text,
-        code: Some('a'),
-        doc: "`true` when the credentials come from a console session.",
-    },
-    Column {
-        name: "edge_device_details",
-        path: &["edgeDeviceDetails"],
-        kind: Kind::Json,
-        code: Some('b'),
-        doc: "The Outposts or Snow device.",
-    },
-    Column {
-        name: "tls_details",
-        path: &["tlsDetails"],
-        kind: Kind::Json,
-        code: Some('c'),
-        doc: "TLS version, cipher suite, key exchange and host name.",
-    },
-    Column {
-        name: "event_context",
-        path: &["eventContext"],
-        kind: Kind::Json,
-        code: Some('d'),
-        doc: "Request and tag context, of event data stores only.",
-    },
-    Column {
-        name: "insight_details",
-        path: &["insightDetails"],
-        kind: Kind::Json,
-        code: Some('e'),
-        doc: "Payload of an Insights event.",
-    },
-    Column {
-        name: "identity_type",
-        path: &["userIdentity", "type"],
-        kind: Kind::Text,
-        code: Some('f'),
-        doc: "Kind of caller: `Root`, `IAMUser`, `AssumedRole`, `AWSService`, …",
-    },
-    Column {
-        name: "principal_id",
-        path: &["userIdentity", "principalId"],
-        kind: Kind::Text,
-        code: Some('g'),
-        doc: "Unique id of the caller, `AIDA…` or `AROA…:session`.",
-    },
-    Column {
-        name: "principal_arn",
-        path: &["userIdentity", "arn"],
-        kind: Kind::Text,
-        code: Some('h'),
-        doc: "ARN of the caller; of a role session, the session's.",
-    },
-    Column {
-        name: "account_id",
-        path: &["userIdentity", "accountId"],
-        kind: Kind::Text,
-        code: Some('i'),
-        doc: "Account the caller belongs to.",
-    },
-    Column {
-        name: "access_key_id",
-        path: &["userIdentity", "accessKeyId"],
-        kind: Kind::Text,
-        code: Some('j'),
-        doc: "Access key that signed the request.",
-    },
-    Column {
-        name: "user_name",
-        path: &["userIdentity", "userName"],
-        kind: Kind::Text,
-        code: Some('k'),
-        doc: "Friendly name of the user.",
-    },
-    Column {
-        name: "invoked_by",
-        path: &["userIdentity", "invokedBy"],
-        kind: Kind::Text,
-        code: Some('l'),
-        doc: "Service that called with the caller's forwarded rights.",
-    },
-    Column {
-        name: "identity_provider",
-        path: &["userIdentity", "identityProvider"],
-        kind: Kind::Text,
-        code: Some('m'),
-        doc: "Provider of a web or SAML user.",
-    },
-    Column {
-        name: "credential_id",
-        path: &["userIdentity", "credentialId"],
-        kind: Kind::Text,
-        code: Some('n'),
-        doc: "Identity Center credential.",
-    },
-    Column {
-        name: "on_behalf_of",
-        path: &["userIdentity", "onBehalfOf"],
-        kind: Kind::Json,
-        code: Some('o'),
-        doc: "Identity Center user behind the call.",
-    },
-    Column {
-        name: "in_scope_of",
-        path: &["userIdentity", "inScopeOf"],
-        kind: Kind::Json,
-        code: Some('p'),
-        doc: "Resource the credentials were issued to.",
-    },
-    Column {
-        name: "invoked_by_delegate",
-        path: &["userIdentity", "invokedByDelegate"],
-        kind: Kind::Json,
-        code: Some('q'),
-        doc: "Account of the delegate that called.",
-    },
-    Column {
-        name: "issuer_type",
-        path: &["userIdentity", "sessionContext", "sessionIssuer", "type"],
-        kind: Kind::Text,
-        code: Some('r'),
-        doc: "What issued the session: `Role`, `IAMUser`, `Root`.",
-    },
-    Column {
-        name: "issuer_principal_id",
-        path: &["userIdentity", "sessionContext", "sessionIssuer", "principalId"],
-        kind: Kind::Text,
-        code: Some('s'),
-        doc: "Unique id of the issuer, `AROA…`.",
-    },
-    Column {
-        name: "issuer_arn",
-        path: &["userIdentity", "sessionContext", "sessionIssuer", "arn"],
-        kind: Kind::Text,
-        code: Some('t'),
-        doc: "ARN of the role or user behind the session.",
-    },
-    Column {
-        name: "issuer_account_id",
-        path: &["userIdentity", "sessionContext", "sessionIssuer", "accountId"],
-        kind: Kind::Text,
-        code: Some('u'),
-        doc: "Account of the issuer.",
-    },
-    Column {
-        name: "issuer_user_name",
-        path: &["userIdentity", "sessionContext", "sessionIssuer", "userName"],
-        kind: Kind::Text,
-        code: Some('v'),
-        doc: "Name of the role or user.",
-    },
-    Column {
-        name: "session_creation_date",
-        path: &["userIdentity", "sessionContext", "attributes", "creationDate"],
-        kind: Kind::Text,
-        code: Some('w'),
-        doc: "When the session began; CloudTrail's own text.",
-    },
-    Column {
-        name: "mfa_authenticated",
-        path: &["userIdentity", "sessionContext", "attributes", "mfaAuthenticated"],
-        kind: Kind::Text,
-        code: Some('x'),
-        doc: "`true` when a second factor was shown; CloudTrail's own text.",
-    },
-    Column {
-        name: "source_identity",
-        path: &["userIdentity", "sessionContext", "sourceIdentity"],
-        kind: Kind::Text,
-        code: Some('y'),
-        doc: "Who assumed the role, as set with it.",
-    },
-    Column {
-        name: "web_id_federation_data",
-        path: &["userIdentity", "sessionContext", "webIdFederationData"],
-        kind: Kind::Json,
-        code: Some('z'),
-        doc: "Web identity behind the session.",
-    },
-    Column {
-        name: "ec2_role_delivery",
-        path: &["userIdentity", "sessionContext", "ec2RoleDelivery"],
-        kind: Kind::Text,
-        code: Some('0'),
-        doc: "Version of the instance metadata service.",
-    },
-    Column {
-        name: "assumed_root",
-        path: &["userIdentity", "sessionContext", "assumedRoot"],
-        kind: Kind::Text,
-        code: Some('1'),
-        doc: "`true` in a session made by `AssumeRoot`.",
-    },
-    Column {
-        name: "sign_in_session_arn",
-        path: &["userIdentity", "sessionContext", "signInSessionArn"],
-        kind: Kind::Text,
-        code: Some('2'),
-        doc: "Console or `aws login` session.",
-    },
-    Column {
-        name: "key_arn",
-        path: &[],
-        kind: Kind::Text,
-        code: None,
-        doc: "KMS key that the call used, from `resources`, the parameters or the error text.",
-    },
-    Column {
-        name: "key_arn2",
-        path: &[],
-        kind: Kind::Text,
-        code: None,
-        doc: "Second KMS key of the call: the destination of `ReEncrypt`.",
-    },
+    member(
+        'A',
+        "event_version",
+        Text,
+        &["eventVersion"],
+        "Version of the record format, `major.minor`; a larger minor is compatible.",
+    ),
+    member('B', "event_time", Time, &["eventTime"], "When the request completed, UTC."),
+    member(
+        'C',
+        "event_source",
+        Text,
+        &["eventSource"],
+        "DNS name of the service, `kms.amazonaws.com`.",
+    ),
+    member('D', "event_name", Text, &["eventName"], "The API action, `Decrypt`."),
+    member('E', "aws_region", Text, &["awsRegion"], "Region of the endpoint that was called."),
+    member(
+        'F',
+        "source_ip_address",
+        Text,
+        &["sourceIPAddress"],
+        "Address of the caller, or DNS name of the calling service.",
+    ),
+    member('G', "user_agent", Text, &["userAgent"], "Program of the caller, cut at 1 KB."),
+    member(
+        'H',
+        "error_code",
+        Text,
+        &["errorCode"],
+        "Why the call failed; null in a call that succeeded.",
+    ),
+    member('I', "error_message", Text, &["errorMessage"], "The failure in words, cut at 1 KB."),
+    member('J', "request_parameters", Json, &["requestParameters"], "What was asked."),
+    member(
+        'K',
+        "response_elements",
+        Json,
+        &["responseElements"],
+        "What was answered, of changes only.",
+    ),
+    member(
+        'L',
+        "additional_event_data",
+        Json,
+        &["additionalEventData"],
+        "More facts, such as `keyMaterialId`.",
+    ),
+    member('M', "request_id", Text, &["requestID"], "The service's id of the request."),
+    member(
+        'N',
+        "event_id",
+        Text,
+        &["eventID"],
+        "CloudTrail's id of the event: the key for finding and deduplicating.",
+    ),
+    member('O', "read_only", Bool, &["readOnly"], "Whether the action changes nothing."),
+    member(
+        'P',
+        "resources",
+        Json,
+        &["resources"],
+        "The resources the call touched, with their ARNs.",
+    ),
+    member(
+        'Q',
+        "event_type",
+        Text,
+        &["eventType"],
+        "`AwsApiCall`, `AwsServiceEvent`, `AwsConsoleSignIn`, …",
+    ),
+    member(
+        'R',
+        "api_version",
+        Text,
+        &["apiVersion"],
+        "Version of the API, where the service has one.",
+    ),
+    member(
+        'S',
+        "management_event",
+        Bool,
+        &["managementEvent"],
+        "Whether this is a management event.",
+    ),
+    member(
+        'T',
+        "recipient_account_id",
+        Text,
+        &["recipientAccountId"],
+        "Account whose log holds this copy.",
+    ),
+    member(
+        'U',
+        "shared_event_id",
+        Text,
+        &["sharedEventID"],
+        "Id common to the copies that several accounts got.",
+    ),
+    member(
+        'V',
+        "vpc_endpoint_id",
+        Text,
+        &["vpcEndpointId"],
+        "Interface endpoint that the call came through.",
+    ),
+    member(
+        'W',
+        "vpc_endpoint_account_id",
+        Text,
+        &["vpcEndpointAccountId"],
+        "Owner of that endpoint.",
+    ),
+    member(
+        'X',
+        "event_category",
+        Text,
+        &["eventCategory"],
+        "`Management`, `Data`, `NetworkActivity` or `Insight`.",
+    ),
+    member(
+        'Y',
+        "service_event_details",
+        Json,
+        &["serviceEventDetails"],
+        "Payload of a service event.",
+    ),
+    member('Z', "addendum", Json, &["addendum"], "Why an event is late, or what it corrects."),
+    member(
+        'a',
+        "session_credential_from_console",
+        Text,
+        &["sessionCredentialFromConsole"],
+        "`true` when the credentials come from a console session.",
+    ),
+    member(
+        'b',
+        "edge_device_details",
+        Json,
+        &["edgeDeviceDetails"],
+        "The Outposts or Snow device.",
+    ),
+    member(
+        'c',
+        "tls_details",
+        Json,
+        &["tlsDetails"],
+        "TLS version, cipher suite, key exchange and host name.",
+    ),
+    member(
+        'd',
+        "event_context",
+        Json,
+        &["eventContext"],
+        "Request and tag context, of event data stores only.",
+    ),
+    member('e', "insight_details", Json, &["insightDetails"], "Payload of an Insights event."),
+    member(
+        'f',
+        "identity_type",
+        Text,
+        &[USER, "type"],
+        "Kind of caller: `Root`, `IAMUser`, `AssumedRole`, `AWSService`, …",
+    ),
+    member(
+        'g',
+        "principal_id",
+        Text,
+        &[USER, "principalId"],
+        "Unique id of the caller, `AIDA…` or `AROA…:session`.",
+    ),
+    member(
+        'h',
+        "principal_arn",
+        Text,
+        &[USER, "arn"],
+        "ARN of the caller; of a role session, the session's.",
+    ),
+    member('i', "account_id", Text, &[USER, "accountId"], "Account the caller belongs to."),
+    member(
+        'j',
+        "access_key_id",
+        Text,
+        &[USER, "accessKeyId"],
+        "Access key that signed the request.",
+    ),
+    member('k', "user_name", Text, &[USER, "userName"], "Friendly name of the user."),
+    member(
+        'l',
+        "invoked_by",
+        Text,
+        &[USER, "invokedBy"],
+        "Service that called with the caller's forwarded rights.",
+    ),
+    member(
+        'm',
+        "identity_provider",
+        Text,
+        &[USER, "identityProvider"],
+        "Provider of a web or SAML user.",
+    ),
+    member('n', "credential_id", Text, &[USER, "credentialId"], "Identity Center credential."),
+    member(
+        'o',
+        "on_behalf_of",
+        Json,
+        &[USER, "onBehalfOf"],
+        "Identity Center user behind the call.",
+    ),
+    member(
+        'p',
+        "in_scope_of",
+        Json,
+        &[USER, "inScopeOf"],
+        "Resource the credentials were issued to.",
+    ),
+    member(
+        'q',
+        "invoked_by_delegate",
+        Json,
+        &[USER, "invokedByDelegate"],
+        "Account of the delegate that called.",
+    ),
+    member(
+        'r',
+        "issuer_type",
+        Text,
+        &[USER, SESSION, ISSUER, "type"],
+        "What issued the session: `Role`, `IAMUser`, `Root`.",
+    ),
+    member(
+        's',
+        "issuer_principal_id",
+        Text,
+        &[USER, SESSION, ISSUER, "principalId"],
+        "Unique id of the issuer, `AROA…`.",
+    ),
+    member(
+        't',
+        "issuer_arn",
+        Text,
+        &[USER, SESSION, ISSUER, "arn"],
+        "ARN of the role or user behind the session.",
+    ),
+    member(
+        'u',
+        "issuer_account_id",
+        Text,
+        &[USER, SESSION, ISSUER, "accountId"],
+        "Account of the issuer.",
+    ),
+    member(
+        'v',
+        "issuer_user_name",
+        Text,
+        &[USER, SESSION, ISSUER, "userName"],
+        "Name of the role or user.",
+    ),
+    member(
+        'w',
+        "session_creation_date",
+        Text,
+        &[USER, SESSION, ATTRIBUTES, "creationDate"],
+        "When the session began; CloudTrail's own text.",
+    ),
+    member(
+        'x',
+        "mfa_authenticated",
+        Text,
+        &[USER, SESSION, ATTRIBUTES, "mfaAuthenticated"],
+        "`true` when a second factor was shown; CloudTrail's own text.",
+    ),
+    member(
+        'y',
+        "source_identity",
+        Text,
+        &[USER, SESSION, "sourceIdentity"],
+        "Who assumed the role, as set with it.",
+    ),
+    member(
+        'z',
+        "web_id_federation_data",
+        Json,
+        &[USER, SESSION, "webIdFederationData"],
+        "Web identity behind the session.",
+    ),
+    member(
+        '0',
+        "ec2_role_delivery",
+        Text,
+        &[USER, SESSION, "ec2RoleDelivery"],
+        "Version of the instance metadata service.",
+    ),
+    member(
+        '1',
+        "assumed_root",
+        Text,
+        &[USER, SESSION, "assumedRoot"],
+        "`true` in a session made by `AssumeRoot`.",
+    ),
+    member(
+        '2',
+        "sign_in_session_arn",
+        Text,
+        &[USER, SESSION, "signInSessionArn"],
+        "Console or `aws login` session.",
+    ),
+    derived(
+        "key_arn",
+        "KMS key that the call used, from `resources`, the parameters or the error text.",
+    ),
+    derived("key_arn2", "Second KMS key of the call: the destination of `ReEncrypt`."),
 ];
 
 /// Index of the column with this name.
@@ -448,6 +370,44 @@ pub const fn column(name: &str) -> Option<usize> {
         at += 1;
     }
     None
+}
+
+const fn member(
+    code: char,
+    name: &'static str,
+    kind: Kind,
+    path: &'static [&'static str],
+    doc: &'static str,
+) -> Column {
+    Column { name, path, kind, code: Some(code), doc }
+}
+
+const fn derived(name: &'static str, doc: &'static str) -> Column {
+    Column { name, path: &[], kind: Text, code: None, doc }
+}
+
+/// A name that must be in the table; evaluated at compile time only, so the panic is a compile error.
+const fn index(name: &str) -> usize {
+    match column(name) {
+        Some(at) => at,
+        None => panic!("no such column"),
+    }
+}
+
+/// String equality that a constant may use.
+pub(crate) const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// The columns' indexes by name, checked when the crate is compiled.
@@ -570,26 +530,29 @@ pub mod col {
     pub const KEY_ARN2: usize = index("key_arn2");
 }
 
-/// A name that must be in the table; evaluated at compile time only, so the panic is a compile error.
-const fn index(name: &str) -> usize {
-    match column(name) {
-        Some(at) => at,
-        None => panic!("no such column"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-/// String equality that a constant may use.
-pub(crate) const fn same(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
-    if left.len() != right.len() {
-        return false;
+    use super::*;
+
+    #[test]
+    fn names_paths_and_codes_are_distinct() {
+        let names: BTreeSet<_> = COLUMNS.iter().map(|column| column.name).collect();
+        let codes: BTreeSet<_> = COLUMNS.iter().filter_map(|column| column.code).collect();
+        let paths: BTreeSet<_> =
+            COLUMNS.iter().map(|column| column.path).filter(|path| !path.is_empty()).collect();
+        assert_eq!(names.len(), COLUMNS.len());
+        assert_eq!(codes.len(), paths.len());
+        assert!(codes.iter().all(char::is_ascii_alphanumeric));
     }
-    let mut at = 0;
-    while at < left.len() {
-        if left[at] != right[at] {
-            return false;
+
+    #[test]
+    fn a_column_has_a_code_exactly_if_a_member_fills_it() {
+        for column in COLUMNS {
+            assert_eq!(column.code.is_some(), !column.path.is_empty(), "{}", column.name);
         }
-        at += 1;
+        assert_eq!(COLUMNS[col::KEY_ARN2].name, "key_arn2");
+        assert_eq!(column("keyArn"), None);
     }
-    true
 }

@@ -4,7 +4,10 @@
 //! apart by [`split`](crate::split()). It has no floating point, because nothing in a record needs it and its text would
 //! not be deterministic between writers.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::scan::find_special;
 
 /// A JSON value under construction. Members keep the order in which they were added.
 ///
@@ -138,44 +141,91 @@ impl<T: Into<Json>> From<Vec<T>> for Json {
 /// Appends `text` as a JSON string with its quotes.
 pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push('"');
-    escape_into(out, text);
+    escape_with(text, &mut |piece| out.push_str(piece));
     out.push('"');
 }
 
-/// Appends `text` with the fewest escapes that RFC 8259 §7 allows. This is the canonical form: a string in a record whose
-/// text differs from `escape(unescape(it))` keeps its own text beside the cell.
+/// Hands out `text` in pieces, with the fewest escapes that RFC 8259 §7 allows. This is the
+/// canonical form: a string of a record that is not `escape(unescape(it))` keeps its own text
+/// beside the cell.
 ///
-/// `"` `\` and the control characters with a short form take it (`\b \t \n \f \r`); the other control characters are
-/// `\u00xx` with lower-case digits; everything else, `/` and non-ASCII included, stands for itself.
-pub(crate) fn escape_into(out: &mut String, text: &str) {
-    const HEX: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(needs_escape) {
-        let (plain, tail) = rest.split_at(at);
-        out.push_str(plain);
-        let mut characters = tail.chars();
-        match characters.next() {
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\u{8}') => out.push_str("\\b"),
-            Some('\t') => out.push_str("\\t"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\u{c}') => out.push_str("\\f"),
-            Some('\r') => out.push_str("\\r"),
-            Some(control) => {
-                let code = control as usize;
-                out.push_str("\\u00");
-                out.push(HEX[code >> 4 & 15]);
-                out.push(HEX[code & 15]);
-            }
-            None => {}
+/// `"` and `\` and the control characters with a short form take it (`\b \t \n \f \r`); the other
+/// control characters are `\u00xx` with lower-case digits; all else, `/` and non-ASCII included,
+/// stands for itself.
+#[inline]
+pub(crate) fn escape_with(text: &str, push: &mut impl FnMut(&str)) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    loop {
+        let at = find_special(bytes, start);
+        push(&text[start..at]);
+        let Some(byte) = bytes.get(at) else { return };
+        match byte {
+            b'"' => push("\\\""),
+            b'\\' => push("\\\\"),
+            b'\x08' => push("\\b"),
+            b'\t' => push("\\t"),
+            b'\n' => push("\\n"),
+            b'\x0c' => push("\\f"),
+            b'\r' => push("\\r"),
+            control => push(&format!("\\u{control:04x}")),
         }
-        rest = characters.as_str();
+        start = at + 1;
     }
-    out.push_str(rest);
 }
 
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+/// What a string's content means, and whether it was written in the canonical form.
+#[derive(Debug)]
+pub(crate) struct Unescaped<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) canonical: bool,
+}
+
+/// Undoes the escapes of a string's content, whose grammar the scanner has checked.
+///
+/// Total: half of a surrogate pair, which the grammar allows and no text can hold, becomes U+FFFD
+/// and makes the content not canonical.
+pub(crate) fn unescape(content: &str) -> Unescaped<'_> {
+    if !content.contains('\\') {
+        return Unescaped { text: Cow::Borrowed(content), canonical: true };
+    }
+    let mut text = String::with_capacity(content.len());
+    let mut rest = content;
+    while let Some((plain, tail)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut tail = tail.chars();
+        match tail.next() {
+            Some('b') => text.push('\u{8}'),
+            Some('t') => text.push('\t'),
+            Some('n') => text.push('\n'),
+            Some('f') => text.push('\u{c}'),
+            Some('r') => text.push('\r'),
+            Some('u') => {
+                let (character, after) = code_point(tail.as_str());
+                text.push(character);
+                tail = after.chars();
+            }
+            Some(itself) => text.push(itself),
+            None => {}
+        }
+        rest = tail.as_str();
+    }
+    text.push_str(rest);
+    let mut escaped = String::with_capacity(content.len());
+    escape_with(&text, &mut |piece| escaped.push_str(piece));
+    Unescaped { canonical: escaped == content, text: Cow::Owned(text) }
+}
+
+/// The character of the four digits behind `\u`, or of a pair of such escapes, and what follows.
+fn code_point(digits: &str) -> (char, &str) {
+    let unit = |digits: &str| digits.get(..4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let Some(first) = unit(digits) else { return (char::REPLACEMENT_CHARACTER, digits) };
+    let after = &digits[4..];
+    let second = after.strip_prefix("\\u").and_then(unit);
+    let mut decoded = char::decode_utf16([first].into_iter().chain(second));
+    match decoded.next() {
+        Some(Ok(character)) if character.len_utf16() == 2 => (character, &after[6..]),
+        Some(Ok(character)) => (character, after),
+        _ => (char::REPLACEMENT_CHARACTER, after),
+    }
 }

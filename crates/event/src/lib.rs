@@ -3,14 +3,17 @@
 mod account;
 mod arn;
 mod columns;
+mod derived;
 mod error;
 mod guid;
 mod identity;
 mod join;
 mod json;
+mod layout;
 mod log_file;
 mod record;
 mod row;
+mod scan;
 mod split;
 mod time;
 

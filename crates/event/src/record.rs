@@ -5,7 +5,7 @@
 //! it applies AWS's size limits itself, so that no caller can grow a record without bound.
 
 use crate::identity::UserIdentity;
-use crate::json::Json;
+use crate::json::{Json, push_text};
 use crate::{AccountId, Guid, Region, Timestamp};
 
 /// The `eventVersion` that is written.
@@ -19,6 +19,9 @@ const PARAMETERS_BYTES_MAX: usize = 100 * 1024;
 
 /// AWS's limit for `additionalEventData` is 28 KB.
 const ADDITIONAL_BYTES_MAX: usize = 28 * 1024;
+
+/// A little more than the average record, to allocate once.
+const RECORD_BYTES: usize = 2048;
 
 /// A record of eventVersion 1.11 under construction.
 ///
@@ -160,14 +163,60 @@ pub struct TlsDetails {
 }
 
 impl Record {
+    /// A successful management call that changes something, made by the service itself: everything
+    /// that is optional is left out, `sourceIPAddress` is `AWS Internal`. Meant for struct update:
+    /// `Record { read_only: true, source_ip_address, ..Record::new(…) }`.
+    pub fn new(
+        event_time: Timestamp,
+        event_source: &str,
+        event_name: &str,
+        user_identity: UserIdentity,
+        aws_region: Region,
+        recipient_account_id: AccountId,
+        event_id: Guid,
+    ) -> Self {
+        Self {
+            user_identity,
+            event_time,
+            event_source: event_source.to_owned(),
+            event_name: event_name.to_owned(),
+            aws_region,
+            source_ip_address: "AWS Internal".to_owned(),
+            user_agent: None,
+            error_code: None,
+            error_message: None,
+            request_parameters: None,
+            response_elements: None,
+            additional_event_data: None,
+            request_id: None,
+            event_id,
+            read_only: false,
+            resources: Vec::new(),
+            event_type: EventType::AwsApiCall,
+            api_version: None,
+            management_event: true,
+            recipient_account_id,
+            shared_event_id: None,
+            service_event_details: None,
+            vpc_endpoint_id: None,
+            vpc_endpoint_account_id: None,
+            event_category: EventCategory::Management,
+            tls_details: None,
+            session_credential_from_console: false,
+        }
+    }
+
     /// The record's text: one line without a line end, members in AWS's order.
     pub fn to_json(&self) -> String {
-        let limited = |name, value: &Option<Json>, limit| {
-            value.as_ref().map(|value| within_limit(name, value, limit))
-        };
-        let parameters = |name, value| limited(name, value, PARAMETERS_BYTES_MAX);
-        let resources = self.resources.iter().map(Resource::to_json).collect::<Vec<_>>();
-        let mut out = Members::with_capacity(1536);
+        let mut out = Members::with_capacity(RECORD_BYTES);
+        self.write_call(&mut out);
+        self.write_content(&mut out);
+        self.write_classification(&mut out);
+        out.finish()
+    }
+
+    /// Who called what, when and from where, and why it failed.
+    fn write_call(&self, out: &mut Members) {
         out.text("eventVersion", EVENT_VERSION);
         out.json("userIdentity", &self.user_identity.to_json());
         out.text("eventTime", &self.event_time.event_time());
@@ -178,40 +227,40 @@ impl Record {
         out.maybe_text("userAgent", self.user_agent.as_deref().map(truncated));
         out.maybe_text("errorCode", self.error_code.as_deref().map(truncated));
         out.maybe_text("errorMessage", self.error_message.as_deref().map(truncated));
-        out.raw(
-            "requestParameters",
-            &parameters("requestParameters", &self.request_parameters)
-                .unwrap_or_else(|| "null".to_owned()),
-        );
-        out.raw(
-            "responseElements",
-            &parameters("responseElements", &self.response_elements)
-                .unwrap_or_else(|| "null".to_owned()),
-        );
-        out.maybe_raw(
-            "additionalEventData",
-            limited("additionalEventData", &self.additional_event_data, ADDITIONAL_BYTES_MAX),
-        );
+    }
+
+    /// What was asked and answered, and about which resources.
+    fn write_content(&self, out: &mut Members) {
+        let null = Json::Null;
+        let parameters = self.request_parameters.as_ref().unwrap_or(&null);
+        let elements = self.response_elements.as_ref().unwrap_or(&null);
+        out.limited("requestParameters", parameters, PARAMETERS_BYTES_MAX);
+        out.limited("responseElements", elements, PARAMETERS_BYTES_MAX);
+        if let Some(data) = &self.additional_event_data {
+            out.limited("additionalEventData", data, ADDITIONAL_BYTES_MAX);
+        }
         out.maybe_text("requestID", self.request_id.map(|id| id.to_string()).as_deref());
         out.text("eventID", &self.event_id.to_string());
         out.json("readOnly", &Json::Bool(self.read_only));
-        if !resources.is_empty() {
+        if !self.resources.is_empty() {
+            let resources = self.resources.iter().map(Resource::to_json).collect();
             out.json("resources", &Json::Array(resources));
         }
+    }
+
+    /// What kind of event it is, for whose log, and how the call came in.
+    fn write_classification(&self, out: &mut Members) {
         out.text("eventType", self.event_type.as_str());
         out.maybe_text("apiVersion", self.api_version.as_deref());
         out.json("managementEvent", &Json::Bool(self.management_event));
         out.text("recipientAccountId", self.recipient_account_id.as_str());
         out.maybe_text("sharedEventID", self.shared_event_id.map(|id| id.to_string()).as_deref());
-        out.maybe_raw(
-            "serviceEventDetails",
-            parameters("serviceEventDetails", &self.service_event_details),
-        );
+        if let Some(details) = &self.service_event_details {
+            out.limited("serviceEventDetails", details, PARAMETERS_BYTES_MAX);
+        }
+        let endpoint_owner = self.vpc_endpoint_account_id.as_ref().map(AccountId::as_str);
         out.maybe_text("vpcEndpointId", self.vpc_endpoint_id.as_deref());
-        out.maybe_text(
-            "vpcEndpointAccountId",
-            self.vpc_endpoint_account_id.as_ref().map(AccountId::as_str),
-        );
+        out.maybe_text("vpcEndpointAccountId", endpoint_owner);
         out.text("eventCategory", self.event_category.as_str());
         if let Some(tls) = &self.tls_details {
             out.json("tlsDetails", &tls.to_json());
@@ -219,7 +268,6 @@ impl Record {
         if self.session_credential_from_console {
             out.text("sessionCredentialFromConsole", "true");
         }
-        out.finish()
     }
 }
 
@@ -252,22 +300,7 @@ fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
-/// The value's text, or AWS's marker in its place when it is longer than `limit` bytes:
-/// `{"reason":"requestParameters too large","omitted":true,"originalSize":149893}`.
-fn within_limit(name: &str, value: &Json, limit: usize) -> String {
-    let text = value.to_string();
-    if text.len() <= limit {
-        return text;
-    }
-    let size = i64::try_from(text.len()).unwrap_or(i64::MAX);
-    Json::object()
-        .with("reason", format!("{name} too large"))
-        .with("omitted", true)
-        .with("originalSize", size)
-        .to_string()
-}
-
-/// The members of one object, written in the order of the calls.
+/// The members of the record, written in the order of the calls.
 struct Members(String);
 
 impl Members {
@@ -281,13 +314,13 @@ impl Members {
         if self.0.len() > 1 {
             self.0.push(',');
         }
-        crate::json::push_text(&mut self.0, name);
+        push_text(&mut self.0, name);
         self.0.push(':');
     }
 
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        crate::json::push_text(&mut self.0, value);
+        push_text(&mut self.0, value);
     }
 
     fn maybe_text(&mut self, name: &str, value: Option<&str>) {
@@ -301,14 +334,20 @@ impl Members {
         value.write_to(&mut self.0);
     }
 
-    fn raw(&mut self, name: &str, value: &str) {
+    /// The value, or AWS's marker in its place if its text is longer than `limit` bytes:
+    /// `{"reason":"requestParameters too large","omitted":true,"originalSize":149893}`.
+    fn limited(&mut self, name: &str, value: &Json, limit: usize) {
         self.name(name);
-        self.0.push_str(value);
-    }
-
-    fn maybe_raw(&mut self, name: &str, value: Option<String>) {
-        if let Some(value) = value {
-            self.raw(name, &value);
+        let start = self.0.len();
+        value.write_to(&mut self.0);
+        let size = self.0.len() - start;
+        if size > limit {
+            self.0.truncate(start);
+            Json::object()
+                .with("reason", format!("{name} too large"))
+                .with("omitted", true)
+                .with("originalSize", i64::try_from(size).unwrap_or(i64::MAX))
+                .write_to(&mut self.0);
         }
     }
 

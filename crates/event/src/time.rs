@@ -119,25 +119,27 @@ pub(crate) fn event_seconds(text: &str) -> Option<i64> {
 /// Appends `YYYY-MM-DDTHH:MM:SSZ`; `None`, and nothing appended, outside the years 0000 to 9999.
 pub(crate) fn push_event_time(out: &mut String, seconds: i64) -> Option<()> {
     let civil = civil_of_seconds(seconds).filter(|civil| civil.year() >= 0)?;
-    let year = civil.year();
-    let (century, year) = ((year / 100) as i8, (year % 100) as i8);
-    let fields = [
-        (None, century),
-        (None, year),
-        (Some('-'), civil.month()),
-        (Some('-'), civil.day()),
-        (Some('T'), civil.hour()),
-        (Some(':'), civil.minute()),
-        (Some(':'), civil.second()),
-    ];
-    for (mark, field) in fields {
-        out.extend(mark);
-        for digit in [field / 10, field % 10] {
-            out.push(char::from(b'0' + digit.unsigned_abs()));
-        }
+    let year = civil.year().unsigned_abs();
+    push_two(out, year / 100);
+    push_two(out, year % 100);
+    for (mark, field) in [
+        ('-', civil.month()),
+        ('-', civil.day()),
+        ('T', civil.hour()),
+        (':', civil.minute()),
+        (':', civil.second()),
+    ] {
+        out.push(mark);
+        push_two(out, field.unsigned_abs().into());
     }
     out.push('Z');
     Some(())
+}
+
+/// Two decimal digits of a number below 100.
+fn push_two(out: &mut String, value: u16) {
+    out.extend(char::from_digit(u32::from(value / 10), 10));
+    out.extend(char::from_digit(u32::from(value % 10), 10));
 }
 
 fn civil_of_seconds(seconds: i64) -> Option<DateTime> {
