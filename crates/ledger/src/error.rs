@@ -41,6 +41,12 @@ pub enum LedgerError {
         /// The kind.
         kind: crate::EntryKind,
     },
+    /// The environment's: appends arrive faster than the disk takes them. Nothing was logged.
+    #[error("{entries} appends wait for the disk already")]
+    QueueFull {
+        /// Appends that wait.
+        entries: usize,
+    },
     /// The environment's: a file operation failed.
     #[error("cannot {action} {file}")]
     Storage {

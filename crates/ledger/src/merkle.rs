@@ -43,9 +43,11 @@ impl Frontier {
         Self::default()
     }
 
-    /// The edge with these subtree roots; `None` unless there is one for each 1 bit of `size`.
+    /// The edge with these subtree roots; `None` unless there is one for each 1 bit of `size`, and
+    /// for sizes of 2⁶³ and more, which no log reaches and a forged header may claim.
     pub fn from_parts(size: u64, hashes: Vec<Hash>) -> Option<Self> {
-        (hashes.len() == size.count_ones() as usize).then_some(Self { size, hashes })
+        let fits = size >> 63 == 0 && hashes.len() == size.count_ones() as usize;
+        fits.then_some(Self { size, hashes })
     }
 
     /// Appends a leaf.

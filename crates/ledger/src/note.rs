@@ -33,7 +33,6 @@ pub(crate) const SIGNATURES_MAX: usize = 32;
 /// C2SP's type byte of a plain Ed25519 signature.
 const ED25519: u8 = 0x01;
 const SIGNATURE_PREFIX: &str = "\u{2014} ";
-const SIGNATURE_LEN: usize = 64;
 
 /// Why a note or a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -58,6 +58,10 @@ pub struct DirStorage {
     root: PathBuf,
 }
 
+/// The newest signed checkpoint.
+pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
+/// The public key, one line.
+pub(crate) const PUBLIC_KEY_FILE: &str = "public-key";
 /// Held locked by the writer. Always empty.
 pub(crate) const LOCK_FILE: &str = "writer.lock";
 /// Ending of a file that [`Storage::replace`] is writing.

@@ -1,164 +1,169 @@
-//! The writer.
+//! The writer: one batch at a time, from bytes in memory to a signed checkpoint.
+//!
+//! [`Writer::commit`] is the whole protocol in one linear function, and each step says what a crash
+//! there means. Who calls it, and with which appends, is for [`crate::ledger`]; what is done about
+//! a crash, for [`crate::recover`]. An error of any step stops the ledger for good: after a failed
+//! write or sync it is unknown what the disk has, and a second try may be told "done" about pages
+//! that were dropped.
 
+use std::io;
 use std::sync::Arc;
 
+use crate::batch::read_batch;
 use crate::checkpoint::Checkpoint;
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, SALT_LEN, commitment};
 use crate::error::LedgerError;
-use crate::hash::Hash;
-use crate::note::{SignedNote, SigningKey, VerifyingKey};
+use crate::frame::{self, Trailer};
+use crate::ledger::{Append, Options, Random, Receipt};
+use crate::note::{SignedNote, SigningKey};
 use crate::origin::Origin;
-use crate::storage::Storage;
+use crate::seal::Seal;
+use crate::segment::{Header, segment_name};
+use crate::storage::{AppendFile, CHECKPOINT_FILE, Storage};
+use crate::tip::Tip;
 
-/// Bytes that a payload may have.
-pub const PAYLOAD_LEN_MAX: usize = 64 << 20;
-/// Bytes that a sealed state change may have.
-pub const STATE_LEN_MAX: usize = 1 << 20;
-
-/// A source of random bytes fit for secrets.
-pub trait Random: Send + Sync {
-    /// Fills the buffer.
-    fn fill(&self, buf: &mut [u8]);
+/// Appends batches to the last segment of a ledger. There is one per ledger.
+pub(crate) struct Writer {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) options: Options,
+    pub(crate) origin: Origin,
+    pub(crate) key: SigningKey,
+    pub(crate) seal: Seal,
+    /// Where the log stands: behind everything that was committed.
+    pub(crate) tip: Tip,
+    /// The last segment.
+    pub(crate) segment: OpenSegment,
+    /// The size of the log at which the checkpoint was last made durable.
+    pub(crate) settled: u64,
+    /// The batch being written; kept for its capacity.
+    pub(crate) buffer: Vec<u8>,
 }
 
-/// How a ledger is written. The defaults are for real use, other values for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// A new segment is begun once one has this many bytes.
-    pub segment_bytes: u64,
-    /// Entries in one batch at most.
-    pub batch_entries: usize,
-    /// Bytes in one batch at most, unless its only entry is larger.
-    pub batch_bytes: usize,
+/// A segment open for appending.
+pub(crate) struct OpenSegment {
+    pub(crate) name: String,
+    pub(crate) len: u64,
+    pub(crate) file: Box<dyn AppendFile>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { segment_bytes: 16 << 20, batch_entries: 4096, batch_bytes: 4 << 20 }
-    }
+/// A batch that is durable and signed.
+pub(crate) struct Committed {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) note: SignedNote,
+    pub(crate) receipts: Vec<Receipt>,
 }
 
-/// What is to be appended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Append {
-    /// Any kind but `Start` and `Recovery`.
-    pub kind: EntryKind,
-    /// Nanoseconds since the Unix epoch; raised to the time of the entry before where it is less.
-    pub time_ns: u64,
-    /// The content.
-    pub payload: Vec<u8>,
-    /// A sealed state change that belongs to it; may be empty.
-    pub state: Vec<u8>,
-}
+impl Writer {
+    /// Makes `appends`, of which there is at least one, durable and signs the log with them.
+    pub(crate) fn commit(&mut self, appends: &[Append]) -> Result<Committed, LedgerError> {
+        // 1. A full segment is followed by a new one. A crash leaves a segment without entries, to
+        //    which the next opening appends.
+        if self.segment.len >= self.options.segment_bytes {
+            self.segment = begin_segment(&*self.storage, &self.origin, &self.tip, &self.seal)?;
+        }
 
-/// Says that an entry is durable and signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its place in the log.
-    pub sequence: u64,
-    /// Its leaf hash.
-    pub leaf_hash: Hash,
-    /// Its time.
-    pub time_ns: u64,
-}
+        // 2. Encode the batch: entries in the order of the queue, then the trailer. A crash here
+        //    and before leaves nothing of it.
+        let mut tip = self.tip.clone();
+        let receipts = self.encode(appends, &mut tip);
+        let trailer = Trailer {
+            size: tip.size(),
+            root: tip.frontier.root(),
+            mac: self.seal.batch(tip.size(), &tip.frontier.root()),
+        };
+        frame::write_trailer(&mut self.buffer, &trailer);
 
-/// What opening a ledger had to repair.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Entries that were durable and not yet signed.
-    pub signed_again: u64,
-    /// Files in which the torn tail was put aside.
-    pub quarantined: Vec<String>,
-}
+        // 3. Write it. A crash leaves any part of it, in any order of its sectors: a torn tail. No
+        //    caller was told anything, so the tail is put aside when the ledger is opened.
+        let at_segment = |action| failed(action, &self.segment.name);
+        self.segment.file.append(&self.buffer).map_err(at_segment("append to"))?;
 
-/// A ledger open for writing.
-pub struct Ledger {
-    origin: Origin,
-    key: VerifyingKey,
-    note: SignedNote,
-}
+        // 4. Make it durable. A crash after this leaves the whole batch, unsigned: the next opening
+        //    recognises it by the code in its trailer and signs it. Callers have not been told,
+        //    and may find their entries in the log all the same.
+        self.segment.file.sync().map_err(at_segment("sync"))?;
 
-/// An append whose place is fixed and which is not yet durable.
-#[must_use]
-pub struct Pending<'a> {
-    ledger: &'a Ledger,
-    sequence: u64,
-}
+        // 5. Read the batch back from the buffer that was written, and hash it a second time. A
+        //    bit that flipped in memory since would otherwise be signed, and no later batch could
+        //    ever be consistent with what is on the disk. Nothing is signed before the disk has it:
+        //    a signature over lost entries could not be told from one over a second history.
+        let written = read_batch(&self.buffer, &self.tip).map_err(|_| LedgerError::MemoryFault)?;
+        if written.tip != tip || written.len != self.buffer.len() {
+            return Err(LedgerError::MemoryFault);
+        }
 
-impl Ledger {
-    /// Creates a ledger.
-    pub fn create(
-        _storage: Arc<dyn Storage>,
-        _origin: Origin,
-        _key: SigningKey,
-        _random: Arc<dyn Random>,
-        _time_ns: u64,
-        _options: Options,
-    ) -> Result<Self, LedgerError> {
-        Err(LedgerError::NoCheckpoint)
+        // 6. Sign, and put the checkpoint where readers look. It is the last word on how long the
+        //    log is: a ledger with fewer entries is refused. It is not synced, one sync per batch
+        //    is what a caller waits for; after a crash of the machine an older checkpoint may be
+        //    back, which the codes in the trailers make up for.
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: trailer.size, root: trailer.root };
+        let note = checkpoint.sign(&self.key).map_err(|error| LedgerError::Refused {
+            file: CHECKPOINT_FILE,
+            source: error.into(),
+        })?;
+        let text = note.to_string();
+        let published = self.storage.replace(CHECKPOINT_FILE, text.as_bytes());
+        published.map_err(failed("replace", CHECKPOINT_FILE))?;
+
+        // 7. Only now do callers learn of it.
+        self.segment.len += self.buffer.len() as u64;
+        self.tip = tip;
+        Ok(Committed { checkpoint, note, receipts })
     }
 
-    /// Opens a ledger.
-    pub fn open(
-        _storage: Arc<dyn Storage>,
-        _key: SigningKey,
-        _random: Arc<dyn Random>,
-        _time_ns: u64,
-        _options: Options,
-    ) -> Result<(Self, Recovery), LedgerError> {
-        Err(LedgerError::NoCheckpoint)
+    /// Makes the checkpoint durable: after opening and before closing, when nobody waits for it.
+    pub(crate) fn settle(&mut self, note: &SignedNote) -> Result<(), LedgerError> {
+        if self.settled == self.tip.size() {
+            return Ok(());
+        }
+        let text = note.to_string();
+        let settled = self.storage.replace_durably(CHECKPOINT_FILE, text.as_bytes());
+        settled.map_err(failed("sync", CHECKPOINT_FILE))?;
+        self.settled = self.tip.size();
+        Ok(())
     }
 
-    /// Fixes the place of an append. Cheap; may be called under a caller's lock.
-    pub fn enqueue(&self, _append: Append) -> Result<Pending<'_>, LedgerError> {
-        Err(LedgerError::NoCheckpoint)
-    }
-
-    /// Enqueues and waits.
-    pub fn append(&self, append: Append) -> Result<Receipt, LedgerError> {
-        self.enqueue(append)?.wait()
-    }
-
-    /// The newest checkpoint, signed.
-    pub fn signed_checkpoint(&self) -> SignedNote {
-        self.note.clone()
-    }
-
-    /// The newest checkpoint.
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { origin: self.origin.clone(), size: 0, root: Hash::of(b"") }
-    }
-
-    /// Entries that are durable and signed.
-    pub fn size(&self) -> u64 {
-        0
-    }
-
-    /// The public key.
-    pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.key
-    }
-
-    /// The name of the log.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// Commits what is queued, makes the checkpoint durable and lets the next writer in.
-    pub fn close(self) -> Result<(), LedgerError> {
-        Err(LedgerError::NoCheckpoint)
+    /// Fills the buffer with the frames of `appends`, which continue `tip`.
+    fn encode(&mut self, appends: &[Append], tip: &mut Tip) -> Vec<Receipt> {
+        let mut salts = vec![0; SALT_LEN * appends.len()];
+        self.random.fill(&mut salts);
+        self.buffer.clear();
+        let salts = salts.as_chunks::<SALT_LEN>().0;
+        let encoded = appends.iter().zip(salts).map(|(append, salt)| {
+            let commit = commitment(salt, &append.state, &append.payload);
+            let entry = tip.next(append.kind, append.time_ns, commit);
+            frame::write_frame(&mut self.buffer, &entry, salt, &append.payload, &append.state);
+            let leaf_hash = entry.leaf_hash();
+            tip.push(&entry, leaf_hash);
+            Receipt { sequence: entry.sequence, leaf_hash, time_ns: entry.time_ns }
+        });
+        encoded.collect()
     }
 }
 
-impl Pending<'_> {
-    /// The place in the log that the append will have.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
+/// Begins the segment that continues `tip`. Durable on return, so that a segment never lacks its
+/// header or its name once it has entries.
+pub(crate) fn begin_segment(
+    storage: &dyn Storage,
+    origin: &Origin,
+    tip: &Tip,
+    seal: &Seal,
+) -> Result<OpenSegment, LedgerError> {
+    let name = segment_name(tip.size());
+    let header = Header::write(origin, tip, seal);
+    storage.replace_durably(&name, &header).map_err(failed("create", &name))?;
+    let file = storage.append_to(&name).map_err(failed("open", &name))?;
+    Ok(OpenSegment { name, len: header.len() as u64, file })
+}
 
-    /// Blocks until the append is durable and signed.
-    pub fn wait(self) -> Result<Receipt, LedgerError> {
-        let _ = self.ledger;
-        Err(LedgerError::NoCheckpoint)
-    }
+/// An entry that the ledger writes about itself.
+pub(crate) fn own(kind: EntryKind, time_ns: u64, payload: Vec<u8>) -> Append {
+    Append { kind, time_ns, payload, state: Vec::new() }
+}
+
+/// Says what was being done, and to which file, when the system refused.
+pub(crate) fn failed(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> LedgerError {
+    move |source| LedgerError::Storage { action, file: file.to_owned(), source }
 }

@@ -1,0 +1,291 @@
+//! Finding the end of a ledger that may not have been closed.
+//!
+//! Opening reads from the segment in which the signed size lies, which nearly always is the last,
+//! and ends in one of three ways. Everything signed is there, and what follows is whole batches by
+//! the holder of the key: the log stands behind them. Or bytes follow that a crash can have left:
+//! they are put aside, never thrown away. Or anything else: refused. Damage to entries that may
+//! have been acknowledged is for a person to look at; cutting it away would destroy the evidence.
+//!
+//! ```text
+//!   header │ batch │ batch │ batch │ torn      behind the signed size: put aside
+//!                          ▲
+//!                     signed size              before it: damaged, rolled back, forked: refused
+//! ```
+
+use crate::batch::{BadBatch, Batch, Fault, read_batch};
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::error::LedgerError;
+use crate::frame::{self, FrameError};
+use crate::hash::Hash;
+use crate::note::{NOTE_LEN_MAX, SignedNote, VerifyingKey};
+use crate::notice::{Torn, Wreck, parse_torn_name, torn_name};
+use crate::seal::Seal;
+use crate::segment::{Header, SEGMENT_LEN_MAX, parse_segment_name, segment_name};
+use crate::storage::{CHECKPOINT_FILE, PUBLIC_KEY_FILE, Storage, TEMPORARY};
+use crate::tip::Tip;
+use crate::writer::failed;
+
+/// Where a ledger ends.
+pub(crate) struct End {
+    /// Where the log stands.
+    pub(crate) tip: Tip,
+    /// The last segment.
+    pub(crate) segment: String,
+    /// Its length, behind its last whole batch.
+    pub(crate) len: u64,
+    /// Bytes behind that: what a crash left of a batch.
+    torn: Vec<u8>,
+}
+
+/// Reads the public key in the directory.
+pub(crate) fn read_public_key(storage: &dyn Storage) -> Result<VerifyingKey, LedgerError> {
+    let bytes = storage.read(PUBLIC_KEY_FILE, NOTE_LEN_MAX as u64);
+    let bytes = bytes.map_err(failed("read", PUBLIC_KEY_FILE))?;
+    parse_public_key(&bytes)
+        .map_err(|source| LedgerError::Refused { file: PUBLIC_KEY_FILE, source })
+}
+
+/// The key in the bytes of the file `public-key`: its text and a newline.
+pub(crate) fn parse_public_key(bytes: &[u8]) -> Result<VerifyingKey, CheckpointError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| CheckpointError::Text)?;
+    let text = text.strip_suffix('\n').ok_or(CheckpointError::Text)?;
+    Ok(VerifyingKey::parse(text)?)
+}
+
+/// Reads the checkpoint; `None` if the file is there and empty, or all zeros. That is what file
+/// systems may leave of a file replaced without a sync, when the machine goes down; nothing that a
+/// writer writes looks like it.
+pub(crate) fn read_checkpoint(
+    storage: &dyn Storage,
+    key: &VerifyingKey,
+) -> Result<Option<(SignedNote, Checkpoint)>, LedgerError> {
+    let bytes = match storage.read(CHECKPOINT_FILE, NOTE_LEN_MAX as u64) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(LedgerError::NoCheckpoint);
+        }
+        Err(error) => return Err(failed("read", CHECKPOINT_FILE)(error)),
+    };
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok(None);
+    }
+    let refused = |source| LedgerError::Refused { file: CHECKPOINT_FILE, source };
+    let note = SignedNote::parse(&bytes).map_err(|error| refused(error.into()))?;
+    let checkpoint = Checkpoint::verify(&note, key).map_err(refused)?;
+    Ok(Some((note, checkpoint)))
+}
+
+/// Finds the end of the ledger with these files. Without a checkpoint nothing counts as signed, and
+/// the last segment vouches for itself, through the codes in its header and trailers.
+pub(crate) fn find_end(
+    storage: &dyn Storage,
+    names: &[String],
+    key: &VerifyingKey,
+    seal: &Seal,
+    signed: Option<&Checkpoint>,
+) -> Result<End, LedgerError> {
+    let signed_size = signed.map_or(0, |signed| signed.size);
+    let mut segments: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
+    segments.sort_unstable();
+    let start = match signed {
+        Some(signed) => segments.partition_point(|&first| first <= signed.size),
+        None => segments.len(),
+    };
+    let Some(segments) = start.checked_sub(1).and_then(|start| segments.get(start..)) else {
+        let file = segment_name(0);
+        return Err(LedgerError::Rollback { signed: signed_size, found: 0, file });
+    };
+    let mut end: Option<End> = None;
+    for &first in segments {
+        let name = segment_name(first);
+        if let Some(before) = end.take_if(|end| !end.torn.is_empty()) {
+            let detail = "the segment ends within a batch, and is not the last one";
+            return Err(damaged(&before.segment, before.len, before.tip.size(), detail));
+        }
+        let bytes = storage.read(&name, SEGMENT_LEN_MAX).map_err(failed("read", &name))?;
+        let scan = Scan { name, bytes: &bytes, key, seal, signed };
+        end = Some(scan.run(end.map(|end| end.tip))?);
+    }
+    match end {
+        Some(end) if end.tip.size() >= signed_size => Ok(end),
+        Some(End { tip, segment: file, .. }) => {
+            Err(LedgerError::Rollback { signed: signed_size, found: tip.size(), file })
+        }
+        None => Err(LedgerError::Rollback { signed: signed_size, found: 0, file: segment_name(0) }),
+    }
+}
+
+/// One segment being read.
+struct Scan<'a> {
+    name: String,
+    bytes: &'a [u8],
+    key: &'a VerifyingKey,
+    seal: &'a Seal,
+    signed: Option<&'a Checkpoint>,
+}
+
+impl Scan<'_> {
+    /// Reads the segment to its end. `before` is where the segment before it ended.
+    fn run(self, before: Option<Tip>) -> Result<End, LedgerError> {
+        let (mut tip, header_len) = self.header(before)?;
+        self.compare_signed(&tip)?;
+        let mut offset = header_len;
+        while offset < self.bytes.len() {
+            match read_batch(&self.bytes[offset..], &tip) {
+                Ok(batch) => {
+                    self.accept(&batch, &tip, offset)?;
+                    offset += batch.len;
+                    tip = batch.tip;
+                }
+                Err(bad) => {
+                    self.only_torn(&bad, &tip, offset)?;
+                    break;
+                }
+            }
+        }
+        let torn = self.bytes[offset..].to_vec();
+        Ok(End { tip, segment: self.name, len: offset as u64, torn })
+    }
+
+    fn header(&self, before: Option<Tip>) -> Result<(Tip, usize), LedgerError> {
+        let bad = |detail: &str| damaged(&self.name, 0, 0, detail);
+        let (header, len) = Header::parse(self.bytes).map_err(|error| bad(&error.to_string()))?;
+        if header.origin != self.key.name().hash() {
+            return Err(bad("the segment belongs to another log"));
+        }
+        if !header.is_ours(self.seal) {
+            return Err(bad("the header was not written by the holder of the key"));
+        }
+        if segment_name(header.tip.size()) != self.name {
+            return Err(bad("the header belongs to another segment"));
+        }
+        if before.is_some_and(|before| before != header.tip) {
+            return Err(bad("the segment does not continue the one before it"));
+        }
+        Ok((header.tip, len))
+    }
+
+    /// Refuses a whole batch that was not signed and that the holder of the key did not write, and
+    /// one that is not what was signed.
+    fn accept(&self, batch: &Batch, before: &Tip, offset: usize) -> Result<(), LedgerError> {
+        let signed_size = self.signed.map_or(0, |signed| signed.size);
+        let Batch { tip, trailer, .. } = batch;
+        if before.size() < signed_size && signed_size < tip.size() {
+            return Err(self.forked(signed_size));
+        }
+        let ours = self.seal.holds_for_batch(trailer.size, &trailer.root, &trailer.mac);
+        if tip.size() > signed_size && !ours {
+            let detail = "the batch is unsigned and not by the holder of the key";
+            return Err(damaged(&self.name, offset as u64, before.size(), detail));
+        }
+        self.compare_signed(tip)
+    }
+
+    fn compare_signed(&self, tip: &Tip) -> Result<(), LedgerError> {
+        match self.signed {
+            Some(signed) if signed.size == tip.size() && signed.root != tip.frontier.root() => {
+                Err(self.forked(signed.size))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn forked(&self, size: u64) -> LedgerError {
+        LedgerError::Forked { file: self.name.clone(), size }
+    }
+
+    /// Whether a crash can have left what stands at `offset`, behind `tip`.
+    fn only_torn(&self, bad: &BadBatch, tip: &Tip, offset: usize) -> Result<(), LedgerError> {
+        let signed = self.signed.map_or(0, |signed| signed.size);
+        let damage = |detail: &str| {
+            Err(damaged(&self.name, (offset + bad.offset) as u64, bad.sequence, detail))
+        };
+        if tip.size() < signed {
+            if bad.fault == Fault::Frame(FrameError::Cut) {
+                let (found, file) = (tip.size(), self.name.clone());
+                return Err(LedgerError::Rollback { signed, found, file });
+            }
+            return damage(&bad.fault.to_string());
+        }
+        if !bad.fault.may_be_torn() {
+            return damage(&bad.fault.to_string());
+        }
+        // A batch is begun only when the one before is durable, so a crash tears the last one
+        // only, and its trailer, if it reached the disk, ends the file. A trailer with more behind
+        // it belongs to a batch that was completed: the damage is not from a crash. Codes and sizes
+        // keep out trailers that a payload repeats.
+        let rest = &self.bytes[offset..];
+        let later = frame::find_trailer(rest, |trailer| {
+            trailer.size > tip.size()
+                && self.seal.holds_for_batch(trailer.size, &trailer.root, &trailer.mac)
+        });
+        match later {
+            Some((at, _)) if at + frame::TRAILER_LEN < rest.len() => {
+                damage("damaged, and later batches follow")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Puts a torn tail into quarantine and cuts it from its segment. Returns what the next entry has
+/// to tell, including tails that an interrupted recovery left without an entry.
+///
+/// Copy first, then cut, both durable: a crash in between finds the tail in both places and takes
+/// the copy for what it is. The copy is named after the sequence of the entry that will tell of it;
+/// while the log is not longer than that, the entry is still to be written.
+pub(crate) fn put_aside(
+    storage: &dyn Storage,
+    names: &[String],
+    end: &End,
+) -> Result<Wreck, LedgerError> {
+    let sequence = end.tip.size();
+    let mut numbers: Vec<usize> = names
+        .iter()
+        .filter_map(|name| parse_torn_name(name))
+        .filter_map(|(at, number)| (at == sequence).then_some(number))
+        .collect();
+    numbers.sort_unstable();
+    let mut wreck = Wreck::default();
+    for &number in &numbers {
+        let file = torn_name(sequence, number);
+        let bytes = storage.read(&file, SEGMENT_LEN_MAX).map_err(failed("read", &file))?;
+        wreck.torn.push(Torn { file, len: bytes.len() as u64, sha256: Hash::of(&bytes) });
+    }
+    if end.torn.is_empty() {
+        return Ok(wreck);
+    }
+    let sha256 = Hash::of(&end.torn);
+    if wreck.torn.last().is_none_or(|last| last.sha256 != sha256) {
+        let file = torn_name(sequence, numbers.last().map_or(0, |last| last + 1));
+        let kept = storage.replace_durably(&file, &end.torn);
+        kept.map_err(failed("write", &file))?;
+        wreck.torn.push(Torn { file, len: end.torn.len() as u64, sha256 });
+    }
+    let cut = storage.truncate(&end.segment, end.len);
+    cut.map_err(failed("cut the torn tail from", &end.segment))?;
+    Ok(wreck)
+}
+
+/// Removes what interrupted replacements left. Nothing in such a file was ever in force.
+pub(crate) fn remove_temporaries(
+    storage: &dyn Storage,
+    names: &[String],
+) -> Result<(), LedgerError> {
+    let ours = |name: &&String| {
+        name.strip_suffix(TEMPORARY).is_some_and(|name| {
+            name == CHECKPOINT_FILE
+                || name == PUBLIC_KEY_FILE
+                || parse_segment_name(name).is_some()
+                || parse_torn_name(name).is_some()
+        })
+    };
+    names
+        .iter()
+        .filter(ours)
+        .try_for_each(|name| storage.remove(name).map_err(failed("remove", name)))
+}
+
+fn damaged(file: &str, offset: u64, sequence: u64, detail: &str) -> LedgerError {
+    LedgerError::Damaged { file: file.to_owned(), offset, sequence, detail: detail.to_owned() }
+}

@@ -1,0 +1,424 @@
+//! The verifier's way through the segments.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::{Live, unread};
+use crate::checkpoint::Checkpoint;
+use crate::entry::EntryKind;
+use crate::frame::{self, FrameError, FrameRef, Item, PREFIX_LEN, TRAILER_LEN, Trailer};
+use crate::hash::Hash;
+use crate::merkle::Frontier;
+use crate::note::VerifyingKey;
+use crate::notice::{self, Wreck};
+use crate::reader::Frame;
+use crate::report::{FindingKind, Report};
+use crate::segment::{Header, SEGMENT_LEN_MAX, segment_name};
+use crate::storage::{DirStorage, Storage};
+
+/// What is known at one place of the log. Behind damage, `prev` and `tree` are not, until the next
+/// segment's header says what they ought to be; the signed root shows whether that was true.
+pub(super) struct Walk<'a> {
+    key: &'a VerifyingKey,
+    signed: Option<Checkpoint>,
+    live: Live,
+    report: &'a mut Report,
+    each: &'a mut dyn FnMut(&Frame),
+    /// The sequence of the next entry; unknown behind damage to the end of a segment.
+    expected: Option<u64>,
+    prev: Option<Hash>,
+    time_ns: u64,
+    tree: Option<Frontier>,
+    /// Whether the tree was compared with the signed root.
+    compared: bool,
+    /// The first entry that no signature covers.
+    unsigned: Option<String>,
+    entries: u64,
+    batches: u64,
+    segments: u64,
+    bytes: u64,
+    /// Torn tails that `recovery` entries tell of: length and SHA-256 by file.
+    torn: BTreeMap<String, (u64, Hash)>,
+}
+
+/// A segment being walked through.
+struct Segment<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
+    last: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        key: &'a VerifyingKey,
+        signed: Option<Checkpoint>,
+        live: Live,
+        report: &'a mut Report,
+        each: &'a mut dyn FnMut(&Frame),
+    ) -> Self {
+        Self {
+            prev: Some(key.name().hash()),
+            key,
+            signed,
+            live,
+            report,
+            each,
+            expected: Some(0),
+            time_ns: 0,
+            tree: Some(Frontier::new()),
+            compared: false,
+            unsigned: None,
+            entries: 0,
+            batches: 0,
+            segments: 0,
+            bytes: 0,
+            torn: BTreeMap::new(),
+        }
+    }
+
+    /// Walks through the segment that is named after the sequence `first`.
+    pub(super) fn segment(&mut self, storage: &DirStorage, first: u64, last: bool) {
+        let name = segment_name(first);
+        let bytes = match storage.read(&name, SEGMENT_LEN_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.report.find(unread(&error), &name, error.to_string());
+                self.lose(None);
+                return;
+            }
+        };
+        self.segments += 1;
+        self.bytes += bytes.len() as u64;
+        self.compare_name(&name, first);
+        let segment = Segment { name: &name, bytes: &bytes, last };
+        match Header::parse(&bytes) {
+            Ok((header, len)) => {
+                self.header(&segment, &header, first, 0..len);
+                self.items(&segment, len);
+            }
+            Err(error) => {
+                let place = place(&name, 0..bytes.len().min(crate::segment::HEADER_OVERHEAD));
+                self.report.find(FindingKind::Modified, place, error.to_string());
+                self.lose(Some(first));
+                if let Some(offset) = self.resume(&segment, 0) {
+                    self.items(&segment, offset);
+                }
+            }
+        }
+    }
+
+    /// Says how it ends, and which torn tails have to be in quarantine.
+    pub(super) fn finish(self) -> BTreeMap<String, (u64, Hash)> {
+        let report = self.report;
+        report.check("entries", self.entries);
+        report.check("batches", self.batches);
+        report.check("segments", self.segments);
+        report.check("bytes", self.bytes);
+        let Some(signed) = self.signed else {
+            report.not_checked.push("the tree: there is no signed root to compare".to_owned());
+            return self.torn;
+        };
+        let found = self.expected.unwrap_or(0);
+        if found < signed.size {
+            let missing = format!("sequences {found}..{}", signed.size);
+            let detail = match self.expected {
+                Some(_) => "signed, and not there: the log was truncated or rolled back",
+                None => "signed, and not readable behind the damage above",
+            };
+            report.find(FindingKind::Truncated, missing, detail);
+        } else if !self.compared {
+            report.not_checked.push("the signed root, because of the findings".to_owned());
+            if report.is_ok() {
+                report.find(FindingKind::Signature, "checkpoint", "its root was never reached");
+            }
+        }
+        if let Some(place) = self.unsigned {
+            let detail =
+                format!("sequences {}..{found} are not signed by the checkpoint", signed.size);
+            if self.live.0 {
+                report.not_checked.push(format!("{place}: {detail}, a writer is at work"));
+            } else {
+                report.find(FindingKind::Unsigned, place, detail);
+            }
+        }
+        self.torn
+    }
+
+    /// Whether the segment begins where the one before ended.
+    fn compare_name(&mut self, name: &str, first: u64) {
+        match self.expected {
+            Some(expected) if first > expected => {
+                let place = format!("sequences {expected}..{first}");
+                self.report.find(FindingKind::Missing, place, format!("not there before {name}"));
+                self.lose(Some(first));
+            }
+            Some(expected) if first < expected => {
+                let detail = format!("begins at sequence {first}, expected {expected}");
+                self.report.find(FindingKind::Inserted, name, detail);
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares a header with what the entries before it make, then goes on from what it says:
+    /// if it lies, the signed root will not come out, and if not, the rest is shown to be sound.
+    fn header(&mut self, segment: &Segment<'_>, header: &Header, first: u64, at: Range<usize>) {
+        let tip = &header.tip;
+        let wrong = if header.origin != self.key.name().hash() {
+            Some((FindingKind::Inserted, "the segment belongs to another log"))
+        } else if tip.size() != first {
+            Some((FindingKind::Reordered, "the header belongs to another place in the log"))
+        } else if self.prev.is_some_and(|prev| prev != tip.prev) {
+            Some((FindingKind::Metadata, "the header names another last entry than there is"))
+        } else if self.tree.as_ref().is_some_and(|tree| *tree != tip.frontier) {
+            Some((FindingKind::Metadata, "the header names another tree than the entries make"))
+        } else if self.prev.is_some() && self.time_ns != tip.time_ns {
+            Some((FindingKind::Metadata, "the header names another time than the last entry"))
+        } else {
+            None
+        };
+        if let Some((kind, detail)) = wrong {
+            let size = tip.size();
+            let place = place(segment.name, at);
+            self.report.find(kind, place, format!("{detail} (its sequence: {size})"));
+        }
+        self.expected = Some(tip.size());
+        self.prev = Some(tip.prev);
+        self.time_ns = tip.time_ns;
+        self.tree = Some(tip.frontier.clone());
+        self.compare_signed(segment.name);
+    }
+
+    /// Walks through frames and trailers from `offset` on.
+    fn items(&mut self, segment: &Segment<'_>, mut offset: usize) {
+        let mut batch = offset;
+        while let Some(rest) = segment.bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+            match frame::parse(rest) {
+                Ok((Item::Frame(frame), len)) => {
+                    self.frame(segment, &frame, offset..offset + len);
+                    offset += len;
+                }
+                Ok((Item::Trailer(trailer), len)) => {
+                    self.trailer(segment, &trailer, batch..offset, len);
+                    offset += len;
+                    batch = offset;
+                }
+                Err(error) => match self.damage(segment, error, offset) {
+                    Some(next) if next.ends_batch => (offset, batch) = (next.offset, next.offset),
+                    Some(next) => offset = next.offset,
+                    None => return,
+                },
+            }
+        }
+        if batch < offset {
+            let place = place(segment.name, batch..offset);
+            self.tail(segment, place, FindingKind::Truncated, "a batch without its end");
+        }
+    }
+
+    fn frame(&mut self, segment: &Segment<'_>, frame: &FrameRef<'_>, at: Range<usize>) {
+        let entry = &frame.entry;
+        let place = || format!("{}, sequence {}", place(segment.name, at.clone()), entry.sequence);
+        let mut sound = true;
+        let mut find = |kind, detail: &str| {
+            sound = false;
+            self.report.find(kind, place(), detail);
+        };
+        match self.expected {
+            Some(expected) if entry.sequence > expected => {
+                find(FindingKind::Missing, &format!("sequence {expected} was expected here"));
+                (self.prev, self.tree) = (None, None);
+            }
+            Some(expected) if entry.sequence < expected => {
+                find(FindingKind::Inserted, &format!("sequence {expected} was expected here"));
+                (self.prev, self.tree) = (None, None);
+            }
+            _ => {}
+        }
+        if self.prev.is_some_and(|prev| prev != entry.prev) {
+            let detail = "does not chain to the entry before: one of the two is not the original";
+            find(FindingKind::Modified, detail);
+        }
+        if entry.time_ns < self.time_ns {
+            find(FindingKind::Time, "older than the entry before");
+        }
+        if !frame.is_committed() {
+            find(FindingKind::Modified, "the content is not the one that the entry commits to");
+        }
+        if self.signed.as_ref().is_some_and(|signed| entry.sequence >= signed.size) {
+            self.unsigned.get_or_insert_with(place);
+        }
+        self.own_entry(frame, &place);
+        if sound {
+            (self.each)(&Frame::from(frame));
+        }
+        self.entries += 1;
+        self.advance(frame, segment.name);
+    }
+
+    /// Goes behind a frame.
+    fn advance(&mut self, frame: &FrameRef<'_>, name: &str) {
+        let leaf = frame.entry.leaf_hash();
+        self.expected = Some(frame.entry.sequence.saturating_add(1));
+        self.prev = Some(leaf);
+        self.time_ns = frame.entry.time_ns;
+        if let Some(tree) = &mut self.tree {
+            tree.push(leaf);
+        }
+        self.compare_signed(name);
+    }
+
+    /// Checks what the ledger says about itself, and remembers which files that makes due.
+    fn own_entry(&mut self, frame: &FrameRef<'_>, place: &dyn Fn() -> String) {
+        let key = self.key.to_string();
+        match frame.entry.kind {
+            EntryKind::Start if notice::started_key(frame.payload) != Some(&key) => {
+                let detail = "the ledger was started with another key than the one given";
+                self.report.find(FindingKind::Metadata, place(), detail);
+            }
+            EntryKind::Recovery => match Wreck::parse(frame.payload) {
+                Some(wreck) => {
+                    for torn in wreck.torn {
+                        self.torn.insert(torn.file, (torn.len, torn.sha256));
+                    }
+                    if wreck.checkpoint_empty {
+                        self.report.not_checked.push(format!(
+                            "whether entries before {} were lost: the checkpoint was empty after \
+                             a crash",
+                            place()
+                        ));
+                    }
+                }
+                None => {
+                    let detail = "a recovery entry that does not say what was recovered";
+                    self.report.find(FindingKind::Metadata, place(), detail);
+                }
+            },
+            kind if frame.entry.sequence == 0 && kind != EntryKind::Start => {
+                let detail = "the first entry of a ledger is its start";
+                self.report.find(FindingKind::Metadata, place(), detail);
+            }
+            _ => {}
+        }
+    }
+
+    fn trailer(
+        &mut self,
+        segment: &Segment<'_>,
+        trailer: &Trailer,
+        batch: Range<usize>,
+        len: usize,
+    ) {
+        self.batches += 1;
+        let at = batch.end..batch.end + len;
+        if batch.is_empty() {
+            let place = place(segment.name, at);
+            self.report.find(FindingKind::Inserted, place, "the end of a batch without entries");
+        } else if self.expected.is_some_and(|expected| expected != trailer.size) {
+            let detail = format!("names {} entries, there are {:?}", trailer.size, self.expected);
+            self.report.find(FindingKind::Metadata, place(segment.name, at), detail);
+        } else if self.tree.as_ref().is_some_and(|tree| tree.root() != trailer.root) {
+            let place = place(segment.name, batch.start..at.end);
+            let place = format!("{place}, up to sequence {}", trailer.size.saturating_sub(1));
+            let detail = "the entries of the batch make another tree than its end names";
+            self.report.find(FindingKind::Modified, place, detail);
+        }
+    }
+
+    fn compare_signed(&mut self, name: &str) {
+        let (Some(signed), Some(tree)) = (&self.signed, &self.tree) else { return };
+        if tree.size() != signed.size || self.expected != Some(signed.size) {
+            return;
+        }
+        self.compared = true;
+        if tree.root() != signed.root {
+            let place = format!("sequences 0..{}, ending in {name}", signed.size);
+            let detail = "these are not the entries that were signed: their tree has another root";
+            self.report.find(FindingKind::Modified, place, detail);
+        }
+    }
+
+    /// Reports bytes that are no frame, and finds where to go on.
+    fn damage(&mut self, segment: &Segment<'_>, error: FrameError, offset: usize) -> Option<Next> {
+        let sequence = self.expected.map_or_else(String::new, |at| format!(", sequence {at}"));
+        let report = |walk: &mut Self, end: usize| {
+            let place = format!("{}{sequence}", place(segment.name, offset..end));
+            let kind = match error {
+                FrameError::Cut if end == segment.bytes.len() => FindingKind::Truncated,
+                _ => FindingKind::Modified,
+            };
+            walk.tail(segment, place, kind, &error.to_string());
+        };
+        // Often only the inside of one frame is damaged, and its length leads to the next one.
+        if let Some(end) = whole_frame(segment.bytes, offset) {
+            report(self, end);
+            let ends_batch = end - offset == TRAILER_LEN;
+            if !ends_batch {
+                self.lose(self.expected.map(|expected| expected.saturating_add(1)));
+            }
+            return Some(Next { offset: end, ends_batch });
+        }
+        let next = frame::find_trailer(&segment.bytes[offset..], |_| true);
+        report(self, next.map_or(segment.bytes.len(), |(at, _)| offset + at));
+        self.resume(segment, offset).map(|offset| Next { offset, ends_batch: true })
+    }
+
+    /// Goes on behind the next end of a batch; if there is none, with the next segment.
+    fn resume(&mut self, segment: &Segment<'_>, offset: usize) -> Option<usize> {
+        match frame::find_trailer(segment.bytes.get(offset..)?, |_| true) {
+            Some((at, trailer)) => {
+                self.lose(Some(trailer.size));
+                Some(offset + at + TRAILER_LEN)
+            }
+            None => {
+                // Behind the last segment what was found so far is what there is.
+                if !segment.last {
+                    self.lose(None);
+                }
+                None
+            }
+        }
+    }
+
+    /// Forgets what damage makes unknowable.
+    fn lose(&mut self, expected: Option<u64>) {
+        self.expected = expected;
+        (self.prev, self.tree) = (None, None);
+    }
+
+    /// Reports something wrong that may be at the end: behind the signed size it is unsigned
+    /// anyway, and while a writer is at work it is a batch being written.
+    fn tail(&mut self, segment: &Segment<'_>, place: String, kind: FindingKind, detail: &str) {
+        let signed = self.signed.as_ref().map_or(0, |signed| signed.size);
+        let behind = segment.last && self.expected.is_some_and(|expected| expected >= signed);
+        if behind && self.live.0 {
+            self.report.not_checked.push(format!("{place}: a writer is at work"));
+        } else if behind && kind == FindingKind::Truncated {
+            let detail = format!(
+                "{detail}, nothing of it signed: what a crash leaves; opening the ledger puts it \
+                 aside"
+            );
+            self.report.find(FindingKind::Unsigned, place, detail);
+        } else {
+            self.report.find(kind, place, detail);
+        }
+    }
+}
+
+/// Where to go on behind damage.
+struct Next {
+    offset: usize,
+    ends_batch: bool,
+}
+
+/// The end of the frame at `offset`, if its length leads to another frame or to the end.
+fn whole_frame(bytes: &[u8], offset: usize) -> Option<usize> {
+    let len = bytes.get(offset..)?.first_chunk::<4>()?;
+    let end = offset.checked_add(PREFIX_LEN + u32::from_be_bytes(*len) as usize)?;
+    let rest = bytes.get(end..)?;
+    (rest.is_empty() || frame::parse(rest).is_ok()).then_some(end)
+}
+
+fn place(name: &str, at: Range<usize>) -> String {
+    format!("{name} bytes {}..{}", at.start, at.end)
+}
