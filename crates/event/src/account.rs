@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::ParseError;
 
-/// A region's length limit: the longest real one has 16 characters, S3 key segments and file names stay short.
+/// A region's length limit: the longest real one has 16 characters, S3 key segments and file names
+/// stay short.
 const REGION_LENGTH_MAX: usize = 64;
 
 /// An AWS account: twelve decimal digits, as text because leading zeros count.
@@ -28,12 +29,14 @@ impl AccountId {
     }
 }
 
-/// An AWS region (`us-east-1`): lower-case letters, digits and hyphens, so that it is safe in paths, ARNs and S3 keys.
+/// An AWS region (`us-east-1`): lower-case letters, digits and hyphens, so that it is safe in
+/// paths, ARNs and S3 keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(String);
 
 impl Region {
-    /// Reads 1 to 64 lower-case letters, digits and hyphens. Whether AWS has such a region is not asked.
+    /// Reads 1 to 64 lower-case letters, digits and hyphens. Whether AWS has such a region is not
+    /// asked.
     ///
     /// # Errors
     /// [`ParseError::Region`] for anything else.

@@ -1,7 +1,7 @@
 //! Amazon resource names: `arn:partition:service:region:account:resource`.
 //!
-//! Region and account may be empty (`arn:aws:iam::111122223333:root`, `arn:aws:s3:::bucket`), the resource may hold more
-//! colons and slashes. What the resource means is the service's affair.
+//! Region and account may be empty (`arn:aws:iam::111122223333:root`, `arn:aws:s3:::bucket`), the
+//! resource may hold more colons and slashes. What the resource means is the service's affair.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,8 @@ use crate::{AccountId, ParseError, Region};
 /// AWS's own limit for an ARN in an API parameter.
 const ARN_LENGTH_MAX: usize = 2048;
 
-/// An ARN taken apart. Each part is without `:` but the last, so that `parse(arn.to_string()) == arn`.
+/// An ARN taken apart. Each part is without `:` but the last, so that `parse(arn.to_string()) ==
+/// arn`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arn {
     partition: String,
@@ -49,7 +50,8 @@ impl Arn {
         Self::kms(region, account, format!("key/{key_id}"))
     }
 
-    /// `arn:aws:kms:REGION:ACCOUNT:alias/NAME`; `alias` carries its `alias/` already, as the API's `AliasName` does.
+    /// `arn:aws:kms:REGION:ACCOUNT:alias/NAME`; `alias` carries its `alias/` already, as the API's
+    /// `AliasName` does.
     pub fn kms_alias(region: &Region, account: &AccountId, alias: &str) -> Self {
         Self::kms(region, account, alias.to_owned())
     }
@@ -140,5 +142,53 @@ impl FromStr for Arn {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_go_both_ways() {
+        for text in [
+            "arn:aws:kms:us-east-1:111122223333:key/1234",
+            "arn:aws:iam::111122223333:role/a/b",
+            "arn:aws:s3:::bucket/key:with:colons",
+        ] {
+            assert_eq!(Arn::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_lacks_a_part_is_no_arn() {
+        let long = format!("arn:aws:s3:::{}", "x".repeat(2048));
+        for bad in [
+            "",
+            "arn:aws:kms:us-east-1:111122223333",
+            "arn:aws:kms:::",
+            "arn::kms:::x",
+            "urn:a:b:c:d:e",
+            &long,
+        ] {
+            assert_eq!(Arn::parse(bad), Err(ParseError::Arn), "{bad}");
+        }
+    }
+
+    #[test]
+    fn constructors_name_what_they_say() {
+        let account = AccountId::parse("111122223333").unwrap();
+        let key = |region: &str| Arn::kms_key(&Region::parse(region).unwrap(), &account, "k");
+        assert_eq!(key("us-east-1").to_string(), "arn:aws:kms:us-east-1:111122223333:key/k");
+        assert_eq!(key("cn-north-1").partition(), "aws-cn");
+        assert_eq!(key("us-gov-west-1").partition(), "aws-us-gov");
+        assert_eq!(key("eu-west-1").kms_key_id(), Some("k"));
+        assert_eq!(key("eu-west-1").kms_alias_name(), None);
+        let alias = Arn::kms_alias(&Region::parse("eu-west-1").unwrap(), &account, "alias/app");
+        assert_eq!(alias.to_string(), "arn:aws:kms:eu-west-1:111122223333:alias/app");
+        assert_eq!(alias.kms_alias_name(), Some("alias/app"));
+        assert_eq!(Arn::iam_user(&account, "al").to_string(), "arn:aws:iam::111122223333:user/al");
+        assert_eq!(Arn::iam_root(&account).to_string(), "arn:aws:iam::111122223333:root");
     }
 }

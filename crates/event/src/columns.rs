@@ -386,7 +386,8 @@ const fn derived(name: &'static str, doc: &'static str) -> Column {
     Column { name, path: &[], kind: Text, code: None, doc }
 }
 
-/// A name that must be in the table; evaluated at compile time only, so the panic is a compile error.
+/// A name that must be in the table; evaluated at compile time only, so the panic is a compile
+/// error.
 const fn index(name: &str) -> usize {
     match column(name) {
         Some(at) => at,

@@ -13,8 +13,8 @@ use crate::{Cell, Row};
 
 /// The ARNs of the KMS keys that a row's call used, `resources` order, at most two.
 ///
-/// 1. `resources`: what the service resolved. The first two that are keys (`ReEncrypt`: source, then
-///    destination; aliases are passed over).
+/// 1. `resources`: what the service resolved. The first two that are keys (`ReEncrypt`: source,
+///    then destination); aliases are passed over.
 /// 2. `keyId` of `serviceEventDetails`, `responseElements`, `requestParameters`, if it is an ARN.
 /// 3. `errorMessage`: a denied call, or one for a key that does not exist, names it nowhere else
 ///    (`… on resource: ARN because …`, `Key 'ARN' does not exist`).
@@ -142,5 +142,96 @@ fn string_member<'a>(
             return Ok(found);
         }
         scan.skip_space();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::KEY;
+    use crate::{col, split};
+
+    const OTHER: &str = "arn:aws-cn:kms:cn-north-1:444455556666:key/mrk-1";
+    const ALIAS: &str = "arn:aws:kms:us-east-1:111122223333:alias/app";
+
+    /// Checks the keys of a KMS record with these members.
+    fn check(members: &str, expected: [Option<&str>; 2]) {
+        let text = format!(r#"{{{members},"eventSource":"kms.amazonaws.com"}}"#);
+        let row = split(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let found = [col::KEY_ARN, col::KEY_ARN2].map(|column| row.cells[column].text());
+        assert_eq!(found, expected, "{members}");
+    }
+
+    #[test]
+    fn resources_decide_and_aliases_are_passed_over() {
+        check(&format!(r#""resources":[{{"ARN":"{KEY}"}}]"#), [Some(KEY), None]);
+        let three = format!(
+            r#""resources":[{{"ARN":"{ALIAS}"}},{{"type":"x","ARN":"{KEY}"}},{{"ARN":"{OTHER}"}},{{"ARN":"{KEY}"}}]"#
+        );
+        check(&three, [Some(KEY), Some(OTHER)]);
+        check(
+            &format!(
+                r#""requestParameters":{{"keyId":"{OTHER}"}},"resources":[{{"ARN":"{KEY}"}}]"#
+            ),
+            [Some(KEY), None],
+        );
+        check(
+            &format!(r#""resources":[ {{ "ARN" : "{}" }} ]"#, KEY.replace('/', "\\/")),
+            [Some(KEY), None],
+        );
+    }
+
+    #[test]
+    fn odd_resources_have_no_key() {
+        for odd in ["null", "[]", "{}", "[1,null,[]]", "[{}]", r#"[{"ARN":1}]"#, r#"[{"ARN":""}]"#]
+        {
+            check(&format!(r#""resources":{odd}"#), [None, None]);
+        }
+        for odd in [
+            "arn:aws:kms:us-east-1:1:key/",
+            "arn:aws:s3:us-east-1:1:key/x",
+            "key/x",
+            "xarn:aws:kms:a:b:key/c",
+        ] {
+            check(&format!(r#""resources":[{{"ARN":"{odd}"}}]"#), [None, None]);
+        }
+    }
+
+    #[test]
+    fn key_ids_help_out_if_they_are_arns() {
+        let key_id = |member: &str, id: &str| format!(r#""{member}":{{"a":[1],"keyId":"{id}"}}"#);
+        for member in ["serviceEventDetails", "responseElements", "requestParameters"] {
+            check(&key_id(member, KEY), [Some(KEY), None]);
+            check(&key_id(member, "alias/app"), [None, None]);
+        }
+        let both =
+            format!("{},{}", key_id("requestParameters", KEY), key_id("responseElements", OTHER));
+        check(&both, [Some(OTHER), None]);
+        check(r#""requestParameters":"keyId""#, [None, None]);
+    }
+
+    #[test]
+    fn a_denied_call_names_its_key_in_the_message() {
+        let denied = format!(
+            "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: kms:Decrypt on resource: {KEY} because no identity-based policy allows the kms:Decrypt action"
+        );
+        for message in [
+            denied,
+            format!("Key '{KEY}' does not exist"),
+            format!("{KEY} is pending deletion."),
+            format!("disabled: {KEY}."),
+        ] {
+            check(&format!(r#""errorMessage":"{message}""#), [Some(KEY), None]);
+            check(&format!(r#""errorMessage":"\u0020{message}""#), [Some(KEY), None]);
+        }
+        check(&format!(r#""errorMessage":"Alias {ALIAS} is not found.""#), [None, None]);
+        check(r#""errorMessage":"arn:""#, [None, None]);
+    }
+
+    #[test]
+    fn other_services_use_no_key() {
+        let text =
+            format!(r#"{{"eventSource":"s3.amazonaws.com","resources":[{{"ARN":"{KEY}"}}]}}"#);
+        let row = split(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(row.cells[col::KEY_ARN].text(), None);
     }
 }

@@ -1,8 +1,8 @@
 //! What can be wrong with a text that should be an identifier, a record or a row.
 //!
-//! Three small enums, one per family of operations: parsing an identifier, splitting a record, joining a row.
-//! They say where and what was expected, and never repeat the text itself: an access key mistyped into the wrong
-//! field must not travel into somebody's log file through an error.
+//! Three small enums, one per family of operations: parsing an identifier, splitting a record,
+//! joining a row. They say where and what was expected, and never repeat the text itself: an access
+//! key mistyped into the wrong field must not travel into somebody's log file through an error.
 
 use thiserror::Error;
 
@@ -29,7 +29,8 @@ pub enum ParseError {
     EventTime,
 }
 
-/// Bytes that are not one record. The record is the data's fault: quarantine it, the next one may be fine.
+/// Bytes that are not one record. The record is the data's fault: quarantine it, the next one may
+/// be fine.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -52,7 +53,8 @@ pub enum RecordError {
     NotAnObject,
 }
 
-/// A row that no record splits into: it was edited or is damaged, or its layout is newer than this program.
+/// A row that no record splits into: it was edited or is damaged, or its layout is newer than this
+/// program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinError {

@@ -7,7 +7,8 @@ use crate::ParseError;
 
 /// Sixteen bytes, written as `8-4-4-4-12` lower-case hexadecimal digits (RFC 9562 §4).
 ///
-/// Only the lower-case form parses: an id must have one spelling, or looking it up by text would miss it.
+/// Only the lower-case form parses: an id must have one spelling, or looking it up by text would
+/// miss it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid([u8; 16]);
 

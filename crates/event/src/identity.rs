@@ -1,9 +1,9 @@
 //! Who made the call: CloudTrail's `userIdentity`, typed.
 //!
 //! The element's members depend on the kind of caller
-//! (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>). All are
-//! optional here; the constructors give each kind the members that AWS gives it, so that nobody builds a root user
-//! with a user name by accident.
+//! (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>).
+//! All are optional here; the constructors give each kind the members that AWS gives it, so that
+//! nobody builds a root user with a user name by accident.
 
 use crate::json::Json;
 use crate::{AccountId, Arn, Timestamp};
@@ -135,7 +135,8 @@ impl UserIdentity {
         }
     }
 
-    /// A session of a role. `role_id` is the role's unique id (`AROA…`), `access_key_id` starts with `ASIA`.
+    /// A session of a role. `role_id` is the role's unique id (`AROA…`), `access_key_id` starts
+    /// with `ASIA`.
     ///
     /// The session has no `userName` of its own: the role's name stands in `sessionIssuer`.
     pub fn assumed_role(
@@ -177,7 +178,8 @@ impl UserIdentity {
         }
     }
 
-    /// A caller from another account, as the key owner's copy of the record shows it: without ARN and access key.
+    /// A caller from another account, as the key owner's copy of the record shows it: without ARN
+    /// and access key.
     pub fn aws_account(account: &AccountId, principal_id: &str) -> Self {
         Self {
             kind: Some("AWSAccount".to_owned()),
@@ -215,13 +217,13 @@ impl UserIdentity {
             .with_some("accountId", self.account_id.as_ref().map(text))
             .with_some("accessKeyId", self.access_key_id.clone())
             .with_some("userName", self.user_name.clone())
+            .with_some("identityProvider", self.identity_provider.clone())
             .with_some("sessionContext", self.session_context.as_ref().map(SessionContext::to_json))
             .with_some("onBehalfOf", self.on_behalf_of.as_ref().map(OnBehalfOf::to_json))
+            .with_some("credentialId", self.credential_id.clone())
             .with_some("inScopeOf", self.in_scope_of.as_ref().map(InScopeOf::to_json))
             .with_some("invokedBy", self.invoked_by.clone())
             .with_some("invokedByDelegate", delegate)
-            .with_some("credentialId", self.credential_id.clone())
-            .with_some("identityProvider", self.identity_provider.clone())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The JSON that we write ourselves: a small value type, one compact form, one way to escape.
 //!
-//! [`Json`] is for building members of a record, never for reading one: records that come in stay text, and are taken
-//! apart by [`split`](crate::split()). It has no floating point, because nothing in a record needs it and its text would
-//! not be deterministic between writers.
+//! [`Json`] is for building members of a record, never for reading one: records that come in stay
+//! text, and are taken apart by [`split`](crate::split()). It has no floating point, because
+//! nothing in a record needs it and its text would not be deterministic between writers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -227,5 +227,65 @@ fn code_point(digits: &str) -> (char, &str) {
         Some(Ok(character)) if character.len_utf16() == 2 => (character, &after[6..]),
         Some(Ok(character)) => (character, after),
         _ => (char::REPLACEMENT_CHARACTER, after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn values_are_compact_and_in_order() {
+        let value = Json::object()
+            .with("z", 1)
+            .with("a", vec!["x", "y"])
+            .with_some("absent", None::<i64>)
+            .with("n", Json::Null)
+            .with("t", true)
+            .with("deep", Json::object().with("min", i64::MIN));
+        let expected =
+            r#"{"z":1,"a":["x","y"],"n":null,"t":true,"deep":{"min":-9223372036854775808}}"#;
+        assert_eq!(value.to_string(), expected);
+        assert_eq!(Json::Null.with("a", false).to_string(), r#"{"a":false}"#);
+    }
+
+    #[test]
+    fn escapes_mean_what_they_say_and_only_the_fewest_are_canonical() {
+        let check = |content: &str, text: &str, canonical| {
+            let unescaped = unescape(content);
+            assert_eq!((&*unescaped.text, unescaped.canonical), (text, canonical), "{content}");
+        };
+        check("plain ü / 😀", "plain ü / 😀", true);
+        check(r#"\"\\\b\t\n\f\r\u0000\u001f"#, "\"\\\u{8}\t\n\u{c}\r\0\u{1f}", true);
+        check(r"\/", "/", false);
+        check(r"\u001F", "\u{1f}", false);
+        check(r"\u000a", "\n", false);
+        check(r"\u007f", "\u{7f}", false);
+        check(r"\ud83d\ude00", "😀", false);
+        for half in
+            [r"\ud83d", r"\ud83dx", r"\ud83d\n", r"\ude00", r"\ud83d\u0041", r"\ud83d\ud83d"]
+        {
+            let Unescaped { text, canonical } = unescape(half);
+            assert!(text.starts_with('\u{fffd}') && !canonical, "{half}: {text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_goes_both_ways_as_serde_json_writes_it(text in any::<String>()) {
+            let written = Json::from(text.as_str()).to_string();
+            prop_assert_eq!(&written, &serde_json::to_string(&text).unwrap_or_default());
+            let unescaped = unescape(&written[1..written.len() - 1]);
+            prop_assert!(unescaped.canonical);
+            prop_assert_eq!(&*unescaped.text, &*text);
+        }
+
+        /// Whatever follows the backslashes, grammar or not.
+        #[test]
+        fn unescaping_is_total(content in r#"([\\u"d8cfe0-9üx]|\\u[dD][8-9a-fA-F]){0,12}"#) {
+            let _ = unescape(&content);
+        }
     }
 }

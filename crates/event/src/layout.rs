@@ -8,7 +8,7 @@
 //! A character per member, in the record's order: the column's code; or `-` and a code for `null`;
 //! or `?` for the next member of `extra`. A container that is taken apart opens and closes with its
 //! own pair of brackets. The record's outer braces are not written. Codes are fixed in
-//! [`COLUMNS`](crate::COLUMNS) and here, and drawn in `schemas/record-columns.md`.
+//! [`COLUMNS`] and here, and drawn in `schemas/record-columns.md`.
 //!
 //! Few layouts exist (dozens in a year of KMS traffic), so the column costs next to nothing.
 
@@ -211,7 +211,8 @@ static NAMES: [Option<u8>; SLOTS] = {
     slots
 };
 
-/// Where to look for a name first: its length, its last two letters and its first, its scope, stirred.
+/// Where to look for a name first: its length, its last two letters and its first, its scope,
+/// stirred.
 #[inline]
 const fn slot_of(scope: Scope, name: &str) -> usize {
     let [first, .., before, last] = name.as_bytes() else { return 0 };

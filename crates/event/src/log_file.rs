@@ -11,8 +11,8 @@
 //! ```
 //!
 //! It only tells elements apart. An element that is no object, or whose bytes are not UTF-8, is
-//! handed over like any other, and [`split`](crate::split()) refuses that one alone. So each byte of
-//! a file is in a record, or behind `broken`, or mere punctuation between records; nothing is
+//! handed over like any other, and [`split`](crate::split()) refuses that one alone. So each byte
+//! of a file is in a record, or behind `broken`, or mere punctuation between records; nothing is
 //! passed over in silence. That is also why `Records` must be the envelope's first member, and any
 //! member beside it breaks the file there.
 

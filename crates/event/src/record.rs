@@ -1,8 +1,9 @@
 //! One CloudTrail record, typed, and its one text.
 //!
-//! [`Record::to_json`] is the only writer of native records. Its bytes are what is signed, delivered, ingested and given
-//! back, so it is deterministic: AWS's member order (`schemas/record.md`), compact, minimal escapes. It cannot fail, and
-//! it applies AWS's size limits itself, so that no caller can grow a record without bound.
+//! [`Record::to_json`] is the only writer of native records. Its bytes are what is signed,
+//! delivered, ingested and given back, so it is deterministic: AWS's member order
+//! (`schemas/record.md`), compact, minimal escapes. It cannot fail, and it applies AWS's size
+//! limits itself, so that no caller can grow a record without bound.
 
 use crate::identity::UserIdentity;
 use crate::json::{Json, push_text};
@@ -14,7 +15,8 @@ pub const EVENT_VERSION: &str = "1.11";
 /// AWS truncates `userAgent`, `errorCode` and `errorMessage` at 1 KB.
 const TEXT_BYTES_MAX: usize = 1024;
 
-/// AWS omits the content of `requestParameters`, `responseElements` and `serviceEventDetails` beyond 100 KB.
+/// AWS omits the content of `requestParameters`, `responseElements` and `serviceEventDetails`
+/// beyond 100 KB.
 const PARAMETERS_BYTES_MAX: usize = 100 * 1024;
 
 /// AWS's limit for `additionalEventData` is 28 KB.
@@ -25,7 +27,8 @@ const RECORD_BYTES: usize = 2048;
 
 /// A record of eventVersion 1.11 under construction.
 ///
-/// `None` leaves a member out, except in `request_parameters` and `response_elements`, where CloudTrail writes `null`.
+/// `None` leaves a member out, except in `request_parameters` and `response_elements`, where
+/// CloudTrail writes `null`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// `userIdentity`: who called.
@@ -354,5 +357,130 @@ impl Members {
     fn finish(mut self) -> String {
         self.0.push('}');
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::samples::{self, KEY, plain};
+    use crate::{Cell, col, join, split};
+
+    #[test]
+    fn a_record_without_options_has_the_members_aws_always_writes() {
+        let expected = r#"{"eventVersion":"1.11","userIdentity":{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":"AKIAEXAMPLE"},"eventTime":"2026-01-02T03:04:05Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"us-east-1","sourceIPAddress":"AWS Internal","requestParameters":null,"responseElements":null,"eventID":"07070707-0707-4707-8707-070707070707","readOnly":false,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}"#;
+        assert_eq!(plain().to_json(), expected);
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = |text: &str| Record { user_agent: Some(text.to_owned()), ..plain() }.to_json();
+        assert!(long(&"a".repeat(1025)).contains(&format!("\"{}\"", "a".repeat(1024))));
+        assert!(long(&"ü".repeat(600)).contains(&format!("\"{}\"", "ü".repeat(512))));
+        let cut = format!("a{}", "ü".repeat(511));
+        assert!(long(&format!("a{}", "ü".repeat(600))).contains(&format!("\"{cut}\"")));
+    }
+
+    #[test]
+    fn huge_parameters_are_replaced_by_the_marker() {
+        let record = |bytes| {
+            let text = "x".repeat(bytes - r#"{"a":""}"#.len());
+            let parameters = Some(Json::object().with("a", text));
+            Record { request_parameters: parameters, ..plain() }.to_json()
+        };
+        assert!(!record(PARAMETERS_BYTES_MAX).contains("omitted"));
+        let marker = r#""requestParameters":{"reason":"requestParameters too large","omitted":true,"originalSize":102401},"#;
+        assert!(record(PARAMETERS_BYTES_MAX + 1).contains(marker));
+    }
+
+    #[test]
+    fn each_kind_of_caller_has_the_members_aws_gives_it() {
+        let account = samples::account();
+        let attributes = crate::SessionAttributes {
+            creation_date: Timestamp::from_unix_seconds(0),
+            mfa_authenticated: false,
+        };
+        let check = |identity: &UserIdentity, expected: &str| {
+            assert_eq!(identity.to_json().to_string(), expected);
+        };
+        check(
+            &UserIdentity::iam_user(&account, "alice", "AIDA1", "AKIA1"),
+            r#"{"type":"IAMUser","principalId":"AIDA1","arn":"arn:aws:iam::111122223333:user/alice","accountId":"111122223333","accessKeyId":"AKIA1","userName":"alice"}"#,
+        );
+        check(
+            &UserIdentity::assumed_role(&account, "app", "AROA1", "s", "ASIA1", attributes)
+                .invoked_by("s3.amazonaws.com"),
+            r#"{"type":"AssumedRole","principalId":"AROA1:s","arn":"arn:aws:sts::111122223333:assumed-role/app/s","accountId":"111122223333","accessKeyId":"ASIA1","sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA1","arn":"arn:aws:iam::111122223333:role/app","accountId":"111122223333","userName":"app"},"attributes":{"creationDate":"1970-01-01T00:00:00Z","mfaAuthenticated":"false"}},"invokedBy":"s3.amazonaws.com"}"#,
+        );
+        check(
+            &UserIdentity::aws_service("dynamodb.amazonaws.com"),
+            r#"{"type":"AWSService","invokedBy":"dynamodb.amazonaws.com"}"#,
+        );
+        check(
+            &UserIdentity::aws_account(&account, "AIDA2"),
+            r#"{"type":"AWSAccount","principalId":"AIDA2","accountId":"111122223333"}"#,
+        );
+        check(
+            &UserIdentity::service_event(&account),
+            r#"{"accountId":"111122223333","invokedBy":"AWS Internal"}"#,
+        );
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<String>().prop_map(Json::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::vec((any::<String>(), inner), 0..4).prop_map(Json::Object),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 300, failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        /// Native records never need `raw` or `extra`, and say what was put in.
+        #[test]
+        fn every_native_record_splits_into_typed_cells(
+            texts in prop::array::uniform6(prop::option::of(any::<String>())),
+            values in prop::array::uniform4(prop::option::of(json())),
+            nanos in any::<u64>(),
+            flags in any::<[bool; 3]>(),
+        ) {
+            let [user_agent, error_code, error_message, vpc_endpoint_id, user_name, arn] = texts;
+            let [request_parameters, response_elements, additional_event_data, details] = values;
+            let record = Record {
+                user_agent: user_agent.clone(),
+                error_code,
+                error_message,
+                request_parameters,
+                response_elements,
+                additional_event_data,
+                service_event_details: details,
+                vpc_endpoint_id,
+                event_time: Timestamp::from_unix_nanos(nanos),
+                read_only: flags[0],
+                resources: vec![Resource::kms_key(samples::account(), KEY); usize::from(flags[1])],
+                session_credential_from_console: flags[2],
+                user_identity: UserIdentity { arn, user_name, ..plain().user_identity },
+                ..plain()
+            };
+            let text = record.to_json();
+            let row = split(text.as_bytes()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!((&row.raw, &row.extra), (&None, &None), "{}", text);
+            let seconds = i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX);
+            prop_assert_eq!(&row.cells[col::EVENT_TIME], &Cell::Time(seconds * 1_000_000));
+            prop_assert_eq!(row.cells[col::USER_AGENT].text(), user_agent.as_deref());
+            prop_assert_eq!(join(&row), Ok(text.clone().into_bytes()));
+        }
     }
 }

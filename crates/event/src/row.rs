@@ -33,11 +33,14 @@ impl Cell<'_> {
 pub struct Row<'a> {
     /// One cell per entry of [`COLUMNS`](crate::COLUMNS), in its order.
     pub cells: [Cell<'a>; COLUMN_COUNT],
-    /// The order of the members, which of them are null and which stand in `extra`: `schemas/record-columns.md`.
+    /// The order of the members, which of them are null and which stand in `extra`:
+    /// `schemas/record-columns.md`.
     pub layout: Cow<'a, str>,
-    /// A JSON object with the members that no column can give back: unknown ones, and known ones in an unusual form.
+    /// A JSON object with the members that no column can give back: unknown ones, and known ones in
+    /// an unusual form.
     pub extra: Option<Cow<'a, str>>,
-    /// The record's exact text, where the other parts cannot give it back (white space between members, mostly).
+    /// The record's exact text, where the other parts cannot give it back (white space between
+    /// members, mostly).
     pub raw: Option<Cow<'a, str>>,
 }
 

@@ -13,9 +13,9 @@
 //! | a second one of the same name | the first one's | `?` |
 //! | unknown | – | `?` |
 //!
-//! "Usual form" of a string is [`escape`](crate::Json) of its content; of a time, whole seconds with
-//! `Z`. Another form's cell still holds the *meaning*: text unescaped, numbers as their text, times
-//! of any RFC 3339 form. A filter must not be dodged by writing `kms` as `\u006bms`.
+//! "Usual form" of a string is [`escape`](crate::Json) of its content; of a time, whole seconds
+//! with `Z`. Another form's cell still holds the *meaning*: text unescaped, numbers as their text,
+//! times of any RFC 3339 form. A filter must not be dodged by writing `kms` as `\u006bms`.
 //!
 //! A row is a function of the record's bytes alone. Verification rebuilds the bytes from a row,
 //! splits them again and compares all cells, so that an edited cell of any kind shows.
@@ -219,7 +219,8 @@ impl<'a> Splitter<'a> {
         Ok(value)
     }
 
-    /// Any value's text. Tokens begin and end with ASCII bytes, so slicing cannot split a character.
+    /// Any value's text. Tokens begin and end with ASCII bytes, so slicing cannot split a
+    /// character.
     #[inline]
     fn value(&mut self) -> Result<&'a str, Fault> {
         let start = self.scan.at;

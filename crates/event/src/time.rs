@@ -1,8 +1,9 @@
 //! Points in time, and the three ways AWS writes them.
 //!
-//! A [`Timestamp`] holds nanoseconds since 1970 in UTC. There is no clock here: `now` is always given by the caller.
-//! Records carry whole seconds (`eventTime`), API timestamps inside `requestParameters` and `responseElements` are
-//! locale text without a zone, and the lake stores microseconds.
+//! A [`Timestamp`] holds nanoseconds since 1970 in UTC. There is no clock here: `now` is always
+//! given by the caller. Records carry whole seconds (`eventTime`), API timestamps inside
+//! `requestParameters` and `responseElements` are locale text without a zone, and the lake stores
+//! microseconds.
 
 use std::fmt;
 
@@ -23,7 +24,8 @@ impl Timestamp {
         Self(nanos)
     }
 
-    /// The point `seconds` seconds after 1970; saturates at the last representable nanosecond, in 2554.
+    /// The point `seconds` seconds after 1970; saturates at the last representable nanosecond, in
+    /// 2554.
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(NANOS_PER_SECOND))
     }
@@ -59,8 +61,9 @@ impl Timestamp {
         self.civil().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// `May 21, 2025, 5:47:45 AM`: how CloudTrail writes API timestamps (`deletionDate`, `validTo`, `creationDate` of a
-    /// key) inside `requestParameters` and `responseElements`. UTC, short month, 12-hour clock, no zone.
+    /// `May 21, 2025, 5:47:45 AM`: how CloudTrail writes API timestamps (`deletionDate`, `validTo`,
+    /// `creationDate` of a key) inside `requestParameters` and `responseElements`. UTC, short
+    /// month, 12-hour clock, no zone.
     pub fn locale(self) -> String {
         self.civil().strftime("%b %-d, %Y, %-I:%M:%S %p").to_string()
     }
@@ -81,8 +84,9 @@ const EVENT_TIME_LENGTH: usize = 20;
 
 /// Seconds since 1970 of exactly `YYYY-MM-DDTHH:MM:SSZ`, years 0000 to 9999, or `None`.
 ///
-/// Taken apart by hand because it stands in the ingest loop, where a general parser costs several times as much. No leap
-/// second: UTC has had none in CloudTrail's life, and `:60` would not survive the way back.
+/// Taken apart by hand because it stands in the ingest loop, where a general parser costs several
+/// times as much. No leap second: UTC has had none in CloudTrail's life, and `:60` would not
+/// survive the way back.
 pub(crate) fn event_seconds(text: &str) -> Option<i64> {
     let bytes: &[u8; EVENT_TIME_LENGTH] = text.as_bytes().try_into().ok()?;
     let [
@@ -149,4 +153,79 @@ fn civil_of_seconds(seconds: i64) -> Option<DateTime> {
 fn two(tens: u8, ones: u8) -> Option<i8> {
     (tens.is_ascii_digit() && ones.is_ascii_digit())
         .then(|| ((tens - b'0') * 10 + (ones - b'0')).cast_signed())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn event_times_go_both_ways() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-01-02T03:04:05Z", 1_767_323_045),
+            ("2024-02-29T23:59:59Z", 1_709_251_199),
+            ("2554-07-21T23:34:33Z", 18_446_744_073),
+        ] {
+            let time = Timestamp::parse_event_time(text).unwrap();
+            assert_eq!(time, Timestamp::from_unix_seconds(seconds));
+            assert_eq!((time.event_time(), time.to_string()), (text.to_owned(), text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn only_one_form_of_a_time_is_an_event_time() {
+        for bad in [
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:60Z",
+            "2026-01-01T00:00:00.0Z",
+            "2026-01-01T00:00:00z",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01T00:00:00",
+            "+026-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2554-07-21T23:34:34Z",
+            "",
+        ] {
+            assert_eq!(Timestamp::parse_event_time(bad), Err(ParseError::EventTime), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_locale_form_is_that_of_the_kms_guide() {
+        let locale = |text| Timestamp::parse_event_time(text).unwrap().locale();
+        assert_eq!(locale("2025-05-21T05:47:45Z"), "May 21, 2025, 5:47:45 AM");
+        assert_eq!(locale("2021-11-02T23:25:25Z"), "Nov 2, 2021, 11:25:25 PM");
+        assert_eq!(locale("2024-09-30T00:00:00Z"), "Sep 30, 2024, 12:00:00 AM");
+        assert_eq!(locale("2024-06-01T12:00:09Z"), "Jun 1, 2024, 12:00:09 PM");
+    }
+
+    #[test]
+    fn units_are_rounded_down() {
+        let time = Timestamp::from_unix_nanos(1_999_999_999);
+        assert_eq!((time.unix_seconds(), time.unix_micros()), (1, 1_999_999));
+        assert_eq!(Timestamp::from_unix_seconds(u64::MAX).unix_nanos(), u64::MAX);
+        assert_eq!(Timestamp::from_unix_nanos(u64::MAX).event_time(), "2554-07-21T23:34:33Z");
+    }
+
+    proptest! {
+        /// The short way of the ingest loop agrees with the general parser and printer.
+        #[test]
+        fn seconds_agree_with_the_calendar_library(seconds in -70_000_000_000_i64..260_000_000_000) {
+            let mut text = String::new();
+            let written = push_event_time(&mut text, seconds);
+            let general = jiff::Timestamp::from_second(seconds).ok()
+                .filter(|_| seconds >= -62_167_219_200).map(|time| time.to_string());
+            prop_assert_eq!(written.map(|()| text.clone()), general);
+            prop_assert_eq!(event_seconds(&text), written.map(|()| seconds));
+        }
+    }
 }

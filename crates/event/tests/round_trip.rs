@@ -200,11 +200,13 @@ fn an_edited_row_does_not_pass_for_the_record() {
     }
     for (layout, position) in [("D)", 1), ("D(", 2), ("Df", 1), ("(D)", 1), ("([)", 2)] {
         let joined = edited(&|row| row.layout = layout.to_owned().into());
-        assert!(
-            matches!(joined, Err(JoinError::Misplaced { position: at }) if at == position)
-                || matches!(joined, Err(JoinError::UnknownCode { position: at, .. }) if at == position),
-            "{layout}: {joined:?}"
-        );
+        let Err(
+            JoinError::Misplaced { position: at } | JoinError::UnknownCode { position: at, .. },
+        ) = joined
+        else {
+            panic!("{layout}: {joined:?}")
+        };
+        assert_eq!(at, position, "{layout}");
     }
     for layout in ["!", "-", "D-", "-)", "ü", "D "] {
         let joined = edited(&|row| row.layout = layout.to_owned().into());
@@ -287,7 +289,9 @@ fn record() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_object_comes_back_byte_for_byte(text in record()) {
@@ -325,7 +329,8 @@ proptest! {
                 .is_ok_and(|value| value.get().starts_with('{'))
         });
         let row = split(&bytes);
-        prop_assert_eq!(row.is_ok(), accepted, "{:?}: {:?}", row.err(), String::from_utf8_lossy(&bytes));
+        let shown = String::from_utf8_lossy(&bytes);
+        prop_assert_eq!(row.is_ok(), accepted, "{:?}: {:?}", row.err(), shown);
         if let Ok(row) = row {
             prop_assert_eq!(join(&row).unwrap(), bytes);
         }
@@ -333,7 +338,11 @@ proptest! {
 
     /// Whatever a row holds, joining it gives bytes or an error.
     #[test]
-    fn joining_is_total(layout in "[A-Z a-z0-9()<>{}\\[\\]?-]{0,12}", extra in proptest::option::of(record()), text in record()) {
+    fn joining_is_total(
+        layout in "[A-Z a-z0-9()<>{}\\[\\]?-]{0,12}",
+        extra in prop::option::of(record()),
+        text in record(),
+    ) {
         let text = text.into_bytes();
         let mut row = split(&text).unwrap();
         row.raw = None;
