@@ -186,68 +186,91 @@ fn the_same_options_give_the_same_bytes_whatever_the_threads() {
     assert!(files.keys().all(|key| !other.contains_key(key)), "the seed changed nothing");
 }
 
+/// How often each value of each of these columns occurs.
+fn tally(files: &Files) -> BTreeMap<(usize, String), u64> {
+    let columns = [
+        col::EVENT_SOURCE,
+        col::EVENT_NAME,
+        col::IDENTITY_TYPE,
+        col::ERROR_CODE,
+        col::EVENT_TYPE,
+        col::EVENT_CATEGORY,
+        col::KEY_ARN,
+        col::PRINCIPAL_ARN,
+    ];
+    let mut seen = BTreeMap::new();
+    visit(files, |_, row| {
+        for column in columns {
+            *seen.entry((column, text(row, column).to_owned())).or_default() += 1;
+        }
+    });
+    seen
+}
+
+/// What must occur in a corpus that is large, or varied.
+const VARIETY: [(usize, &[&str]); 5] = [
+    (
+        col::IDENTITY_TYPE,
+        &["Root", "IAMUser", "AssumedRole", "AWSService", "AWSAccount", "WebIdentityUser", ""],
+    ),
+    (
+        col::ERROR_CODE,
+        &[
+            "",
+            "AccessDenied",
+            "DisabledException",
+            "KMSInvalidStateException",
+            "NotFoundException",
+            "InvalidCiphertextException",
+            "DryRunOperationException",
+        ],
+    ),
+    (
+        col::EVENT_NAME,
+        &["RotateKey", "ReEncrypt", "CreateGrant", "PutKeyPolicy", "ConsoleLogin", "ListKeys"],
+    ),
+    (col::EVENT_TYPE, &["AwsApiCall", "AwsServiceEvent", "AwsConsoleSignIn"]),
+    (col::EVENT_CATEGORY, &["Management", "Data"]),
+];
+
+fn check_variety(files: &Files) {
+    let seen = tally(files);
+    for (column, values) in VARIETY {
+        for value in values {
+            assert!(
+                seen.contains_key(&(column, (*value).to_owned())),
+                "column {column}: no {value:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_mix_is_that_of_real_logs() {
     let (_, files) = make(&small(20_000));
-    let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    let columns = [
-        ("source", col::EVENT_SOURCE),
-        ("name", col::EVENT_NAME),
-        ("identity", col::IDENTITY_TYPE),
-        ("error", col::ERROR_CODE),
-        ("type", col::EVENT_TYPE),
-        ("category", col::EVENT_CATEGORY),
-        ("key", col::KEY_ARN),
-        ("principal", col::PRINCIPAL_ARN),
-    ];
-    visit(&files, |_, row| {
-        for (what, column) in columns {
-            *seen.entry((what, text(row, column).to_owned())).or_default() += 1;
-        }
-    });
-    let count = |what, value: &str| seen.get(&(what, value.to_owned())).copied().unwrap_or(0);
-    let share = |what, value: &str| count(what, value) * 1000 / 20_000;
-    assert!((885..915).contains(&share("source", "kms.amazonaws.com")));
-    assert!((970..990).contains(&share("error", "")), "{}", share("error", ""));
-    for kind in
-        ["Root", "IAMUser", "AssumedRole", "AWSService", "AWSAccount", "WebIdentityUser", ""]
-    {
-        assert!(count("identity", kind) > 0, "no identity of type {kind:?}");
-    }
-    for code in [
-        "AccessDenied",
-        "DisabledException",
-        "KMSInvalidStateException",
-        "NotFoundException",
-        "InvalidCiphertextException",
-        "IncorrectKeyException",
-        "DryRunOperationException",
-        "Client.UnauthorizedOperation",
-        "NoSuchEntityException",
-    ] {
-        assert!(count("error", code) > 0, "no error {code}");
-    }
-    for name in
-        ["RotateKey", "ReEncrypt", "CreateGrant", "PutKeyPolicy", "ConsoleLogin", "ListKeys"]
-    {
-        assert!(count("name", name) > 0, "no {name}");
-    }
-    for (what, value) in
-        [("type", "AwsServiceEvent"), ("type", "AwsConsoleSignIn"), ("category", "Data")]
-    {
-        assert!(count(what, value) > 0, "no {value}");
-    }
+    check_variety(&files);
+    let seen = tally(&files);
+    let share = |column, value: &str| seen[&(column, value.to_owned())] * 1000 / 20_000;
+    assert!((885..915).contains(&share(col::EVENT_SOURCE, "kms.amazonaws.com")));
+    assert!((970..990).contains(&share(col::ERROR_CODE, "")));
     // A few keys and callers do most, and many do a little.
-    for what in ["key", "principal"] {
-        let mut counts: Vec<usize> = seen
-            .iter()
-            .filter(|((of, value), _)| *of == what && !value.is_empty())
-            .map(|(_, &count)| count)
-            .collect();
+    for column in [col::KEY_ARN, col::PRINCIPAL_ARN] {
+        let of_column = seen.iter().filter(|((of, value), _)| *of == column && !value.is_empty());
+        let mut counts: Vec<u64> = of_column.map(|(_, &count)| count).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
-        let (busiest, half) = (counts[..5].iter().sum::<usize>(), counts.iter().sum::<usize>() / 4);
-        assert!(counts.len() >= 25 && busiest > half, "{what}: {counts:?}");
+        let (busiest, all) = (counts[..5].iter().sum::<u64>(), counts.iter().sum::<u64>());
+        assert!(counts.len() >= 25 && busiest * 4 > all, "column {column}: {counts:?}");
     }
+}
+
+#[test]
+fn the_sample_is_small_and_shows_everything() {
+    let options = CorpusOptions::sample();
+    check(&options);
+    let (summary, files) = make(&options);
+    check_variety(&files);
+    assert!(summary.gzip_bytes < 100_000, "{summary:?}");
+    assert!((15..40).contains(&summary.files), "{summary:?}");
 }
 
 #[test]
@@ -364,6 +387,7 @@ fn impossible_options_are_refused_by_name() {
             CorpusOptions { duplicates: 11, ..base.clone() },
             "duplicates must be at most the number of events, 10",
         ),
+        (CorpusOptions { threads: NonZeroUsize::MAX, ..base.clone() }, "threads must be 1 to 1024"),
         (
             CorpusOptions { start: Timestamp::from_unix_nanos(u64::MAX), ..base.clone() },
             "start must lie before the year 2500",

@@ -2,6 +2,7 @@
 
 use keytrail_event::{AccountId, Record};
 
+use super::Mix;
 use super::draft::Scene;
 use super::failures::{failure, refused_for_state};
 use super::management::{
@@ -33,26 +34,58 @@ pub(super) struct File {
     pub(super) repeats: bool,
 }
 
-/// Shares of the mix in ten thousandths, in this order; what is left are keys at work.
-const OTHER_SERVICES: u64 = 1000;
-const FAILURES: u64 = 180;
-const METADATA_READS: u64 = 420;
-const SERVICE_CALLS: u64 = 500;
-const ACROSS_ACCOUNTS: u64 = 110;
-const CHANGES: u64 = 30;
-const SERVICE_EVENTS: u64 = 8;
-const ROOT: u64 = 6;
+/// Shares of the kinds of events in ten thousandths; what is left are keys at work.
+#[derive(Debug)]
+struct Shares {
+    other_services: u64,
+    failures: u64,
+    metadata_reads: u64,
+    service_calls: u64,
+    /// Half of them with a partner outside, half between our accounts, which makes two records.
+    across_accounts: u64,
+    changes: u64,
+    service_events: u64,
+    root: u64,
+}
+
+impl Mix {
+    fn shares(self) -> &'static Shares {
+        match self {
+            Self::Real => &Shares {
+                other_services: 1000,
+                failures: 180,
+                metadata_reads: 420,
+                service_calls: 500,
+                across_accounts: 110,
+                changes: 30,
+                service_events: 8,
+                root: 6,
+            },
+            Self::Varied => &Shares {
+                other_services: 2000,
+                failures: 1200,
+                metadata_reads: 700,
+                service_calls: 400,
+                across_accounts: 500,
+                changes: 800,
+                service_events: 250,
+                root: 150,
+            },
+        }
+    }
+}
 
 /// The account outside the company that uses some of its keys.
 const PARTNER: &str = "999988887777";
 
 /// Makes the files of a batch: for each account that has events one, and one more if some are
 /// delivered twice.
-pub(super) fn files(world: &World, batch: &Batch, random: &Random) -> Vec<File> {
+pub(super) fn files(world: &World, mix: Mix, batch: &Batch, random: &Random) -> Vec<File> {
     let mut random = random.fork(batch.number);
     let mut maker = Maker {
         world,
         batch,
+        shares: mix.shares(),
         partner: AccountId::parse(PARTNER).expect("twelve digits"),
         records: world.accounts.iter().map(|_| FileRecords::default()).collect(),
     };
@@ -94,6 +127,7 @@ fn repeats(records: &[FileRecords], count: u64) -> Vec<FileRecords> {
 struct Maker<'w> {
     world: &'w World,
     batch: &'w Batch,
+    shares: &'static Shares,
     partner: AccountId,
     /// One entry for each account.
     records: Vec<FileRecords>,
@@ -115,7 +149,9 @@ impl Maker<'_> {
         };
         let two_are_left = made + 2 <= batch.events;
         let other_account = (account_index + 1) % self.world.accounts.len();
-        if two_are_left && other_account != account_index && random.happens(ACROSS_ACCOUNTS, 20_000)
+        if two_are_left
+            && other_account != account_index
+            && random.happens(self.shares.across_accounts, 20_000)
         {
             let (ours, theirs) = cross_account_copies(&scene, other_account, random);
             self.push(account_index, &ours);
@@ -128,6 +164,7 @@ impl Maker<'_> {
     }
 
     fn single(&self, scene: &Scene<'_>, random: &mut Random) -> Record {
+        let shares = self.shares;
         let mut roll = random.below(10_000);
         // Whether the roll falls into the next share of the mix.
         let mut is = |share: u64| {
@@ -135,21 +172,24 @@ impl Maker<'_> {
             roll = roll.wrapping_sub(share);
             hit
         };
-        if is(OTHER_SERVICES) {
+        if is(shares.other_services) {
             other_service(scene, random)
-        } else if is(FAILURES) {
+        } else if is(shares.failures) {
             failure(scene, random)
-        } else if is(METADATA_READS) {
-            metadata_read(scene, scene.person(random), random)
-        } else if is(SERVICE_CALLS) {
+        } else if is(shares.metadata_reads) {
+            // Half of them are people who look, half are dashboards and tools.
+            let caller =
+                if random.happens(1, 2) { scene.person(random) } else { scene.somebody(random).1 };
+            metadata_read(scene, caller, random)
+        } else if is(shares.service_calls) {
             service_call(scene, random)
-        } else if is(ACROSS_ACCOUNTS / 2) {
+        } else if is(shares.across_accounts / 2) {
             foreign_call(scene, &self.partner, random)
-        } else if is(CHANGES) {
+        } else if is(shares.changes) {
             change(scene, random)
-        } else if is(SERVICE_EVENTS) {
+        } else if is(shares.service_events) {
             service_event(scene, random)
-        } else if is(ROOT) {
+        } else if is(shares.root) {
             metadata_read(scene, Caller::root(scene.account, random), random)
         } else {
             work(scene, random)

@@ -19,10 +19,10 @@ pub(super) fn metadata_read(scene: &Scene<'_>, caller: Caller, random: &mut Rand
     let (name, parameters) = match random.below(20) {
         0..10 => ("DescribeKey", vec![]),
         10..12 => ("GetKeyPolicy", vec![member("policyName", "default")]),
-        12..14 => ("GetKeyRotationStatus", vec![]),
-        14..16 => ("ListResourceTags", vec![]),
+        12..16 if key.purpose == Purpose::Signing => ("GetPublicKey", vec![]),
+        12..14 if key.purpose.is_symmetric() => ("GetKeyRotationStatus", vec![]),
+        12..16 => ("ListResourceTags", vec![]),
         16 => ("ListGrants", vec![member("limit", 100)]),
-        17 if !key.purpose.is_symmetric() => ("GetPublicKey", vec![]),
         17 | 18 => return draft(scene, caller, ("kms", "ListAliases"), random),
         _ => return draft(scene, caller, ("kms", "ListKeys"), random),
     };
@@ -52,7 +52,9 @@ pub(super) fn change(scene: &Scene<'_>, random: &mut Random) -> Record {
             let tag = Json::object().with("tagKey", "owner").with("tagValue", key.subject.as_str());
             ("TagResource", vec![member("tags", vec![tag])], None)
         }
-        (_, 4) => ("EnableKeyRotation", vec![member("rotationPeriodInDays", 365)], Some(arn)),
+        (_, 4) if key.purpose.is_symmetric() => {
+            ("EnableKeyRotation", vec![member("rotationPeriodInDays", 365)], Some(arn))
+        }
         (_, 5) => ("EnableKey", vec![], Some(arn)),
         _ => ("CreateGrant", grant(scene, random), Some(arn.with("grantId", hex(64, random)))),
     };
@@ -206,12 +208,15 @@ pub(super) fn service_call(scene: &Scene<'_>, random: &mut Random) -> Record {
 
 /// What KMS does by itself: it rotates a key, or deletes one whose waiting time is over.
 pub(super) fn service_event(scene: &Scene<'_>, random: &mut Random) -> Record {
-    let key = random.pick(&scene.place.keys);
+    let keys = &scene.place.keys;
+    let drawn = random.pick(keys);
+    let deleted = drawn.state == KeyState::PendingDeletion;
+    // Only symmetric encryption keys rotate; the first key of a place is one.
+    let key = if deleted || drawn.purpose.is_symmetric() { drawn } else { &keys[0] };
     let caller = Caller {
         identity: UserIdentity::service_event(scene.id()),
         ..Caller::service("AWS Internal")
     };
-    let deleted = key.state == KeyState::PendingDeletion;
     let name = if deleted { "DeleteKey" } else { "RotateKey" };
     let mut record = draft(scene, caller, ("kms", name), random);
     if deleted {

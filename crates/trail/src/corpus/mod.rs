@@ -45,9 +45,11 @@ use world::World;
 /// about 1.4 KB, a batch up to 1.4 times its average, and AWS's files stay below 50 MB.
 const BATCH_EVENTS_MAX: usize = 20_000;
 
-/// Ten years; more would leave the range of the file names for starts near the end of it, and serve
-/// nobody.
+/// Ten years: the traffic of every hour is held in memory.
 const DAYS_MAX: u32 = 3_660;
+
+/// More would only wait for each other.
+const THREADS_MAX: usize = 1_024;
 
 /// 2⁴⁰ events take about 180 TB.
 const EVENTS_MAX: u64 = 1 << 40;
@@ -81,6 +83,8 @@ pub struct CorpusOptions {
     pub accounts: Vec<AccountId>,
     /// The regions it works in, the busiest first.
     pub regions: Vec<Region>,
+    /// What kinds of events there are, and how many of each.
+    pub mix: Mix,
     /// How many records a file has on average. When files are few for the time, they come in
     /// bursts: fewer records in a file make smoother traffic.
     pub events_per_file: usize,
@@ -89,6 +93,17 @@ pub struct CorpusOptions {
     pub duplicates: u64,
     /// How many threads do the work; has no influence on the result.
     pub threads: NonZeroUsize,
+}
+
+/// How the kinds of events are mixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mix {
+    /// As in a real log: rare things are rare, and a small corpus has none of them.
+    #[default]
+    Real,
+    /// Rare things are common: changes, failures, calls across accounts, rotations, the root user.
+    /// A few hundred records show nearly everything.
+    Varied,
 }
 
 /// What [`generate`] wrote.
@@ -120,9 +135,26 @@ impl CorpusOptions {
             days: 7,
             accounts: vec![account("111122223333"), account("444455556666")],
             regions: vec![region("us-east-1"), region("eu-west-1")],
+            mix: Mix::Real,
             events_per_file: 2500,
             duplicates: 0,
             threads: NonZeroUsize::MIN,
+        }
+    }
+
+    /// A small corpus to look at, with nearly everything in it: 360 events of two days, and four of
+    /// them twice, in 28 files of less than 100 KB together. For `sample-logs`.
+    pub fn sample() -> Self {
+        Self {
+            keys: 40,
+            principals: 20,
+            // Of the first eighty seeds the one whose sample misses least.
+            seed: 71,
+            days: 2,
+            mix: Mix::Varied,
+            events_per_file: 16,
+            duplicates: 4,
+            ..Self::new(360)
         }
     }
 
@@ -182,6 +214,7 @@ impl CorpusOptions {
                 self.duplicates <= self.events,
                 format!("must be at most the number of events, {}", self.events),
             ),
+            ("threads", self.threads.get() <= THREADS_MAX, format!("must be 1 to {THREADS_MAX}")),
         ];
         let broken = rules.into_iter().find(|(_, holds, _)| !holds);
         broken.map_or(Ok(()), |(option, _, rule)| Err(TrailError::Option { option, rule }))
@@ -267,7 +300,7 @@ impl Shared<'_> {
                 return;
             }
             let batch = self.plan.batch(number);
-            let files = batch::files(&self.world, &batch, &random);
+            let files = batch::files(&self.world, self.options.mix, &batch, &random);
             let written = files.iter().try_fold(CorpusSummary::default(), |total, file| {
                 self.write(batch.region, file).map(|summary| total.plus(summary))
             });
