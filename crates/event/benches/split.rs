@@ -1,6 +1,6 @@
 //! How long a record takes to split, to join and to be found in its file: ns per record and MB/s.
 //!
-//! `cargo bench -p keytrail-event`. Best of several rounds over records of about 1.4 KB, as KMS
+//! `cargo bench -p keytrail-event [-- NAME]`. Best of several rounds over records of about 1.4 KB, as KMS
 //! writes them. Plain wall-clock time: a difference of a few per cent between two runs is noise.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -36,8 +36,12 @@ fn main() -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Runs `work` and prints its best round.
+/// Runs `work` and prints its best round, unless another part was asked for.
 fn report(name: &str, bytes: usize, work: impl Fn() -> usize) {
+    let is_wanted = |asked: String| asked == name;
+    if !std::env::args().skip(1).find(|asked| !asked.starts_with('-')).is_none_or(is_wanted) {
+        return;
+    }
     let best = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();

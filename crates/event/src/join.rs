@@ -29,48 +29,8 @@ pub fn join(row: &Row<'_>) -> Result<Vec<u8>, JoinError> {
 /// A little more than the average record, to allocate once.
 const RECORD_BYTES: usize = 2048;
 
-/// Where the pieces of a record go.
-pub(crate) trait Sink {
-    fn push(&mut self, piece: &str);
-}
-
-impl Sink for String {
-    #[inline]
-    fn push(&mut self, piece: &str) {
-        self.push_str(piece);
-    }
-}
-
-/// Compares the pieces with a text instead of keeping them.
-#[derive(Debug)]
-pub(crate) struct Compare<'a> {
-    rest: &'a [u8],
-    equal: bool,
-}
-
-impl<'a> Compare<'a> {
-    pub(crate) const fn new(text: &'a str) -> Self {
-        Self { rest: text.as_bytes(), equal: true }
-    }
-
-    /// Whether the pieces so far are the text, all of it.
-    pub(crate) const fn is_equal(&self) -> bool {
-        self.equal && self.rest.is_empty()
-    }
-}
-
-impl Sink for Compare<'_> {
-    #[inline]
-    fn push(&mut self, piece: &str) {
-        match self.rest.strip_prefix(piece.as_bytes()) {
-            Some(rest) => self.rest = rest,
-            None => self.equal = false,
-        }
-    }
-}
-
 /// Writes the record that the row's cells, layout and `extra` describe. `raw` is not looked at.
-pub(crate) fn write_record(row: &Row<'_>, out: &mut impl Sink) -> Result<(), JoinError> {
+fn write_record(row: &Row<'_>, out: &mut String) -> Result<(), JoinError> {
     let mut joiner = Joiner {
         row,
         out,
@@ -78,7 +38,7 @@ pub(crate) fn write_record(row: &Row<'_>, out: &mut impl Sink) -> Result<(), Joi
         container: None,
         is_first: true,
     };
-    joiner.out.push("{");
+    joiner.out.push('{');
     let mut layout = row.layout.char_indices();
     while let Some((position, code)) = layout.next() {
         match code {
@@ -87,7 +47,7 @@ pub(crate) fn write_record(row: &Row<'_>, out: &mut impl Sink) -> Result<(), Joi
                 let (position, code) = layout.next().unwrap_or((position, NULL));
                 let member = joiner.known(position, code)?;
                 joiner.name(member);
-                joiner.out.push("null");
+                joiner.out.push_str("null");
             }
             _ => joiner.member(position, code)?,
         }
@@ -95,13 +55,13 @@ pub(crate) fn write_record(row: &Row<'_>, out: &mut impl Sink) -> Result<(), Joi
     if joiner.container.is_some() {
         return Err(JoinError::Misplaced { position: row.layout.len() });
     }
-    joiner.out.push("}");
+    joiner.out.push('}');
     joiner.extra.close()
 }
 
-struct Joiner<'r, 'a, S> {
+struct Joiner<'r, 'a> {
     row: &'r Row<'a>,
-    out: &'r mut S,
+    out: &'r mut String,
     extra: Extra<'r>,
     /// The innermost open container; none in the record itself.
     container: Option<&'static Container>,
@@ -109,11 +69,11 @@ struct Joiner<'r, 'a, S> {
     is_first: bool,
 }
 
-impl<S: Sink> Joiner<'_, '_, S> {
+impl Joiner<'_, '_> {
     #[inline]
     fn member(&mut self, position: usize, code: char) -> Result<(), JoinError> {
         if let Some(container) = self.container.filter(|container| container.close == code) {
-            self.out.push("}");
+            self.out.push('}');
             self.container = container.parent.container();
             self.is_first = false;
             return Ok(());
@@ -123,7 +83,7 @@ impl<S: Sink> Joiner<'_, '_, S> {
         match member.place {
             Place::Column(index, kind) => self.value(index, kind)?,
             Place::Container(container) => {
-                self.out.push("{");
+                self.out.push('{');
                 self.container = Some(container);
                 self.is_first = true;
             }
@@ -141,10 +101,10 @@ impl<S: Sink> Joiner<'_, '_, S> {
 
     #[inline]
     fn name(&mut self, member: &Member) {
-        self.out.push(if self.is_first { "\"" } else { ",\"" });
+        self.out.push_str(if self.is_first { "\"" } else { ",\"" });
         self.is_first = false;
-        self.out.push(member.name);
-        self.out.push("\":");
+        self.out.push_str(member.name);
+        self.out.push_str("\":");
     }
 
     #[inline]
@@ -152,19 +112,17 @@ impl<S: Sink> Joiner<'_, '_, S> {
         let bad_cell = JoinError::Cell { column: COLUMNS[index].name };
         match (kind, &self.row.cells[index]) {
             (Kind::Text, Cell::Text(text)) => {
-                self.out.push("\"");
-                escape_with(text, &mut |piece| self.out.push(piece));
-                self.out.push("\"");
+                self.out.push('"');
+                escape_with(text, &mut |piece| self.out.push_str(piece));
+                self.out.push('"');
             }
-            (Kind::Json, Cell::Text(text)) => self.out.push(text),
-            (Kind::Bool, Cell::Bool(true)) => self.out.push("true"),
-            (Kind::Bool, Cell::Bool(false)) => self.out.push("false"),
+            (Kind::Json, Cell::Text(text)) => self.out.push_str(text),
+            (Kind::Bool, Cell::Bool(true)) => self.out.push_str("true"),
+            (Kind::Bool, Cell::Bool(false)) => self.out.push_str("false"),
             (Kind::Time, Cell::Time(micros)) if micros % 1_000_000 == 0 => {
-                let mut text = String::new();
-                push_event_time(&mut text, micros / 1_000_000).ok_or(bad_cell)?;
-                self.out.push("\"");
-                self.out.push(&text);
-                self.out.push("\"");
+                self.out.push('"');
+                push_event_time(self.out, micros / 1_000_000).ok_or(bad_cell)?;
+                self.out.push('"');
             }
             _ => return Err(bad_cell),
         }
@@ -174,11 +132,11 @@ impl<S: Sink> Joiner<'_, '_, S> {
     #[cold]
     fn extra_member(&mut self) -> Result<(), JoinError> {
         if !self.is_first {
-            self.out.push(",");
+            self.out.push(',');
         }
         self.is_first = false;
         let member = self.extra.next_member()?;
-        self.out.push(member);
+        self.out.push_str(member);
         Ok(())
     }
 }
