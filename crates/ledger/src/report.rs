@@ -4,7 +4,7 @@
 //! `OK` only without findings; what could not be checked is listed, never passed over.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Findings that a report keeps; one damaged disk must not fill the memory of its verifier. The
 /// first are the ones that matter: later ones are often their consequences.
@@ -246,7 +246,9 @@ fn json_string(text: &str) -> String {
         match c {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
-            '\u{0}'..='\u{1f}' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\u{0}'..='\u{1f}' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(c)); // a String takes everything
+            }
             _ => json.push(c),
         }
     }

@@ -91,6 +91,13 @@ impl FaultyStorage {
         self.state().kill();
     }
 
+    /// What a replacement that is cut short leaves: a part of the temporary file, and no more.
+    fn leave_temporary(&self, name: &str, part: &[u8]) -> io::Result<()> {
+        let temporary = self.dir.root().join(format!("{name}.tmp"));
+        std::fs::create_dir_all(temporary.parent().unwrap_or(self.dir.root()))?;
+        std::fs::write(temporary, part)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,21 +177,16 @@ impl Storage for FaultyStorage {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // A replacement that is cut short leaves a part of the temporary file only.
         self.call("replace", name, |part| match part {
             None => self.dir.replace(name, bytes),
-            Some(_) => std::fs::write(self.temporary(name), cut(bytes, part)),
+            Some(len) => self.leave_temporary(name, &bytes[..len.min(bytes.len())]),
         })
     }
 
     fn replace_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.call("replace_durably", name, |part| match part {
             None => self.dir.replace_durably(name, bytes),
-            Some(_) => {
-                let temporary = self.temporary(name);
-                std::fs::create_dir_all(temporary.parent().unwrap_or(self.dir.root()))?;
-                std::fs::write(temporary, cut(bytes, part))
-            }
+            Some(len) => self.leave_temporary(name, &bytes[..len.min(bytes.len())]),
         })
     }
 
@@ -199,12 +201,6 @@ impl Storage for FaultyStorage {
     fn append_to(&self, name: &str) -> io::Result<Box<dyn AppendFile>> {
         let file = self.call("append_to", name, |_| self.dir.append_to(name))?;
         Ok(Box::new(FaultyFile { file, name: name.to_owned(), storage: self.clone() }))
-    }
-}
-
-impl FaultyStorage {
-    fn temporary(&self, name: &str) -> std::path::PathBuf {
-        self.dir.root().join(format!("{name}.tmp"))
     }
 }
 

@@ -276,29 +276,26 @@ impl<'a> Walk<'a> {
                 let detail = "the ledger was started with another key than the one given";
                 self.report.find(FindingKind::Metadata, place(), detail);
             }
-            EntryKind::Recovery => match Wreck::parse(frame.payload) {
-                Some(wreck) => {
-                    for torn in wreck.torn {
-                        self.torn.insert(torn.file, (torn.len, torn.sha256));
-                    }
-                    if wreck.checkpoint_empty {
-                        self.report.not_checked.push(format!(
-                            "whether entries before {} were lost: the checkpoint was empty after \
-                             a crash",
-                            place()
-                        ));
-                    }
-                }
-                None => {
-                    let detail = "a recovery entry that does not say what was recovered";
-                    self.report.find(FindingKind::Metadata, place(), detail);
-                }
-            },
+            EntryKind::Recovery => self.recovery(frame.payload, place()),
             kind if frame.entry.sequence == 0 && kind != EntryKind::Start => {
                 let detail = "the first entry of a ledger is its start";
                 self.report.find(FindingKind::Metadata, place(), detail);
             }
             _ => {}
+        }
+    }
+
+    fn recovery(&mut self, payload: &[u8], place: String) {
+        let Some(wreck) = Wreck::parse(payload) else {
+            let detail = "a recovery entry that does not say what was recovered";
+            self.report.find(FindingKind::Metadata, place, detail);
+            return;
+        };
+        self.torn.extend(wreck.torn.into_iter().map(|torn| (torn.file, (torn.len, torn.sha256))));
+        if wreck.checkpoint_empty {
+            self.report.not_checked.push(format!(
+                "whether entries before {place} were lost: the checkpoint was empty after a crash"
+            ));
         }
     }
 
@@ -365,19 +362,16 @@ impl<'a> Walk<'a> {
 
     /// Goes on behind the next end of a batch; if there is none, with the next segment.
     fn resume(&mut self, segment: &Segment<'_>, offset: usize) -> Option<usize> {
-        match frame::find_trailer(segment.bytes.get(offset..)?, |_| true) {
-            Some((at, trailer)) => {
-                self.lose(Some(trailer.size));
-                Some(offset + at + TRAILER_LEN)
+        let rest = segment.bytes.get(offset..)?;
+        let Some((at, trailer)) = frame::find_trailer(rest, |_| true) else {
+            // Behind the last segment what was found so far is what there is.
+            if !segment.last {
+                self.lose(None);
             }
-            None => {
-                // Behind the last segment what was found so far is what there is.
-                if !segment.last {
-                    self.lose(None);
-                }
-                None
-            }
-        }
+            return None;
+        };
+        self.lose(Some(trailer.size));
+        Some(offset + at + TRAILER_LEN)
     }
 
     /// Forgets what damage makes unknowable.
