@@ -225,6 +225,7 @@ impl Ledger {
 
         recover::remove_temporaries(&*storage, &names)?;
         let mut wreck = recover::put_aside(&*storage, &names, &end)?;
+        recover::rewrite(&*storage, &end, signed.as_ref())?;
         wreck.checkpoint_empty = signed.is_none();
         let recovery = Recovery {
             signed_again: end.tip.size() - signed.map_or(0, |signed| signed.size),
@@ -234,7 +235,7 @@ impl Ledger {
         let told = (!wreck.is_nothing()).then(|| own(EntryKind::Recovery, time_ns, wreck.write()));
 
         let file = storage.append_to(&end.segment).map_err(failed("open", &end.segment))?;
-        let segment = OpenSegment { name: end.segment, len: end.len, file };
+        let segment = OpenSegment { name: end.segment, len: end.whole.len() as u64, file };
         let writer = Writer {
             storage,
             random,

@@ -31,9 +31,9 @@ pub(crate) struct End {
     pub(crate) tip: Tip,
     /// The last segment.
     pub(crate) segment: String,
-    /// Its length, behind its last whole batch.
-    pub(crate) len: u64,
-    /// Bytes behind that: what a crash left of a batch.
+    /// Its header and its whole batches.
+    pub(crate) whole: Vec<u8>,
+    /// The bytes behind them: what a crash left of a batch.
     torn: Vec<u8>,
 }
 
@@ -100,10 +100,15 @@ pub(crate) fn find_end(
         let name = segment_name(first);
         if let Some(before) = end.take_if(|end| !end.torn.is_empty()) {
             let detail = "the segment ends within a batch, and is not the last one";
-            return Err(damaged(&before.segment, before.len, before.tip.size(), detail));
+            return Err(damaged(
+                &before.segment,
+                before.whole.len() as u64,
+                before.tip.size(),
+                detail,
+            ));
         }
         let bytes = storage.read(&name, SEGMENT_LEN_MAX).map_err(failed("read", &name))?;
-        let scan = Scan { name, bytes: &bytes, key, seal, signed };
+        let scan = Scan { name, bytes, key, seal, signed };
         end = Some(scan.run(end.map(|end| end.tip))?);
     }
     match end {
@@ -118,7 +123,7 @@ pub(crate) fn find_end(
 /// One segment being read.
 struct Scan<'a> {
     name: String,
-    bytes: &'a [u8],
+    bytes: Vec<u8>,
     key: &'a VerifyingKey,
     seal: &'a Seal,
     signed: Option<&'a Checkpoint>,
@@ -126,7 +131,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Reads the segment to its end. `before` is where the segment before it ended.
-    fn run(self, before: Option<Tip>) -> Result<End, LedgerError> {
+    fn run(mut self, before: Option<Tip>) -> Result<End, LedgerError> {
         let (mut tip, header_len) = self.header(before)?;
         self.compare_signed(&tip)?;
         let mut offset = header_len;
@@ -143,13 +148,13 @@ impl Scan<'_> {
                 }
             }
         }
-        let torn = self.bytes[offset..].to_vec();
-        Ok(End { tip, segment: self.name, len: offset as u64, torn })
+        let torn = self.bytes.split_off(offset);
+        Ok(End { tip, segment: self.name, whole: self.bytes, torn })
     }
 
     fn header(&self, before: Option<Tip>) -> Result<(Tip, usize), LedgerError> {
         let bad = |detail: &str| damaged(&self.name, 0, 0, detail);
-        let (header, len) = Header::parse(self.bytes).map_err(|error| bad(&error.to_string()))?;
+        let (header, len) = Header::parse(&self.bytes).map_err(|error| bad(&error.to_string()))?;
         if header.origin != self.key.name().hash() {
             return Err(bad("the segment belongs to another log"));
         }
@@ -228,12 +233,12 @@ impl Scan<'_> {
     }
 }
 
-/// Puts a torn tail into quarantine and cuts it from its segment. Returns what the next entry has
-/// to tell, including tails that an interrupted recovery left without an entry.
+/// Puts a torn tail into quarantine. Returns what the next entry has to tell, including tails that
+/// an interrupted recovery left without an entry.
 ///
-/// Copy first, then cut, both durable: a crash in between finds the tail in both places and takes
-/// the copy for what it is. The copy is named after the sequence of the entry that will tell of it;
-/// while the log is not longer than that, the entry is still to be written.
+/// The copy is durable before the tail is cut away ([`rewrite`]): a crash in between finds the tail
+/// in both places and takes the copy for what it is. The copy is named after the sequence of the
+/// entry that will tell of it; while the log is not longer than that, the entry is to be written.
 pub(crate) fn put_aside(
     storage: &dyn Storage,
     names: &[String],
@@ -252,19 +257,29 @@ pub(crate) fn put_aside(
         let bytes = storage.read(&file, SEGMENT_LEN_MAX).map_err(failed("read", &file))?;
         wreck.torn.push(Torn { file, len: bytes.len() as u64, sha256: Hash::of(&bytes) });
     }
-    if end.torn.is_empty() {
-        return Ok(wreck);
-    }
     let sha256 = Hash::of(&end.torn);
-    if wreck.torn.last().is_none_or(|last| last.sha256 != sha256) {
+    if !end.torn.is_empty() && wreck.torn.last().is_none_or(|last| last.sha256 != sha256) {
         let file = torn_name(sequence, numbers.last().map_or(0, |last| last + 1));
         let kept = storage.replace_durably(&file, &end.torn);
         kept.map_err(failed("write", &file))?;
         wreck.torn.push(Torn { file, len: end.torn.len() as u64, sha256 });
     }
-    let cut = storage.truncate(&end.segment, end.len);
-    cut.map_err(failed("cut the torn tail from", &end.segment))?;
     Ok(wreck)
+}
+
+/// Writes the last segment again, without a torn tail, if it has a tail of either sort. What was
+/// signed was synced. What was not may only be in the system's memory: after a failed sync Linux
+/// calls pages clean that never reached the disk, and a later sync of them does nothing.
+pub(crate) fn rewrite(
+    storage: &dyn Storage,
+    end: &End,
+    signed: Option<&Checkpoint>,
+) -> Result<(), LedgerError> {
+    if end.torn.is_empty() && signed.is_some_and(|signed| signed.size == end.tip.size()) {
+        return Ok(());
+    }
+    let rewritten = storage.replace_durably(&end.segment, &end.whole);
+    rewritten.map_err(failed("rewrite", &end.segment))
 }
 
 /// Removes what interrupted replacements left. Nothing in such a file was ever in force.

@@ -32,9 +32,6 @@ pub trait Storage: Send + Sync {
     /// As [`Storage::replace`], and *durable* on return: content and name.
     fn replace_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Cuts a file to `len` bytes; *durable* on return.
-    fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
-
     /// Removes a file, if it is there.
     fn remove(&self, name: &str) -> io::Result<()>;
 
@@ -137,12 +134,6 @@ impl Storage for DirStorage {
         let path = self.replace_with(name, bytes, File::sync_all)?;
         // The name is durable once its directory is, and a new directory once the one above is.
         path.ancestors().skip(1).take(2).try_for_each(|dir| File::open(dir)?.sync_all())
-    }
-
-    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.path(name))?;
-        file.set_len(len)?;
-        file.sync_all()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

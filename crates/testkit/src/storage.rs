@@ -190,10 +190,6 @@ impl Storage for FaultyStorage {
         })
     }
 
-    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
-        self.call("truncate", name, |part| whole(part, || self.dir.truncate(name, len)))
-    }
-
     fn remove(&self, name: &str) -> io::Result<()> {
         self.call("remove", name, |part| whole(part, || self.dir.remove(name)))
     }
