@@ -5,7 +5,7 @@
 //! All are optional here; the constructors give each kind the members that AWS gives it, so that
 //! nobody builds a root user with a user name by accident.
 
-use crate::json::Json;
+use crate::json::{Json, Members};
 use crate::{AccountId, Arn, Timestamp};
 
 /// The caller of a record. Absent members are left out of the text.
@@ -205,74 +205,79 @@ impl UserIdentity {
         self
     }
 
-    /// The member's value in AWS's order.
-    pub(crate) fn to_json(&self) -> Json {
-        let text = |account: &AccountId| account.to_string();
-        let delegate =
-            self.invoked_by_delegate.as_ref().map(|id| Json::object().with("accountId", text(id)));
-        Json::object()
-            .with_some("type", self.kind.clone())
-            .with_some("principalId", self.principal_id.clone())
-            .with_some("arn", self.arn.clone())
-            .with_some("accountId", self.account_id.as_ref().map(text))
-            .with_some("accessKeyId", self.access_key_id.clone())
-            .with_some("userName", self.user_name.clone())
-            .with_some("identityProvider", self.identity_provider.clone())
-            .with_some("sessionContext", self.session_context.as_ref().map(SessionContext::to_json))
-            .with_some("onBehalfOf", self.on_behalf_of.as_ref().map(OnBehalfOf::to_json))
-            .with_some("credentialId", self.credential_id.clone())
-            .with_some("inScopeOf", self.in_scope_of.as_ref().map(InScopeOf::to_json))
-            .with_some("invokedBy", self.invoked_by.clone())
-            .with_some("invokedByDelegate", delegate)
+    /// The members, in AWS's order.
+    pub(crate) fn write(&self, out: &mut Members<'_>) {
+        out.maybe_text("type", self.kind.as_deref());
+        out.maybe_text("principalId", self.principal_id.as_deref());
+        out.maybe_text("arn", self.arn.as_deref());
+        out.maybe_text("accountId", self.account_id.as_ref().map(AccountId::as_str));
+        out.maybe_text("accessKeyId", self.access_key_id.as_deref());
+        out.maybe_text("userName", self.user_name.as_deref());
+        out.maybe_text("identityProvider", self.identity_provider.as_deref());
+        if let Some(session) = &self.session_context {
+            out.object("sessionContext", |out| session.write(out));
+        }
+        if let Some(user) = &self.on_behalf_of {
+            out.object("onBehalfOf", |out| user.write(out));
+        }
+        out.maybe_text("credentialId", self.credential_id.as_deref());
+        if let Some(scope) = &self.in_scope_of {
+            out.object("inScopeOf", |out| scope.write(out));
+        }
+        out.maybe_text("invokedBy", self.invoked_by.as_deref());
+        if let Some(account) = &self.invoked_by_delegate {
+            out.object("invokedByDelegate", |out| out.text("accountId", account.as_str()));
+        }
     }
 }
 
 impl SessionContext {
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with_some("sessionIssuer", self.issuer.as_ref().map(SessionIssuer::to_json))
-            .with_some("webIdFederationData", self.web_id_federation_data.clone())
-            .with_some("attributes", self.attributes.map(SessionAttributes::to_json))
-            .with_some("sourceIdentity", self.source_identity.clone())
-            .with_some("ec2RoleDelivery", self.ec2_role_delivery.clone())
-            .with_some("assumedRoot", self.assumed_root.map(|value| value.to_string()))
-            .with_some("signInSessionArn", self.sign_in_session_arn.clone())
+    fn write(&self, out: &mut Members<'_>) {
+        if let Some(issuer) = &self.issuer {
+            out.object("sessionIssuer", |out| issuer.write(out));
+        }
+        if let Some(data) = &self.web_id_federation_data {
+            out.json("webIdFederationData", data);
+        }
+        if let Some(attributes) = self.attributes {
+            out.object("attributes", |out| attributes.write(out));
+        }
+        out.maybe_text("sourceIdentity", self.source_identity.as_deref());
+        out.maybe_text("ec2RoleDelivery", self.ec2_role_delivery.as_deref());
+        out.maybe_quoted("assumedRoot", self.assumed_root);
+        out.maybe_text("signInSessionArn", self.sign_in_session_arn.as_deref());
     }
 }
 
 impl SessionIssuer {
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with("type", self.kind.clone())
-            .with("principalId", self.principal_id.clone())
-            .with("arn", self.arn.clone())
-            .with("accountId", self.account_id.to_string())
-            .with_some("userName", self.user_name.clone())
+    fn write(&self, out: &mut Members<'_>) {
+        out.text("type", &self.kind);
+        out.text("principalId", &self.principal_id);
+        out.text("arn", &self.arn);
+        out.text("accountId", self.account_id.as_str());
+        out.maybe_text("userName", self.user_name.as_deref());
     }
 }
 
 impl SessionAttributes {
-    fn to_json(self) -> Json {
-        Json::object()
-            .with("creationDate", self.creation_date.event_time())
-            .with("mfaAuthenticated", self.mfa_authenticated.to_string())
+    fn write(self, out: &mut Members<'_>) {
+        out.quoted("creationDate", self.creation_date);
+        out.quoted("mfaAuthenticated", self.mfa_authenticated);
     }
 }
 
 impl OnBehalfOf {
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with("userId", self.user_id.clone())
-            .with("identityStoreArn", self.identity_store_arn.clone())
+    fn write(&self, out: &mut Members<'_>) {
+        out.text("userId", &self.user_id);
+        out.text("identityStoreArn", &self.identity_store_arn);
     }
 }
 
 impl InScopeOf {
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with_some("issuerType", self.issuer_type.clone())
-            .with_some("credentialsIssuedTo", self.credentials_issued_to.clone())
-            .with_some("sourceArn", self.source_arn.clone())
-            .with_some("sourceAccount", self.source_account.as_ref().map(ToString::to_string))
+    fn write(&self, out: &mut Members<'_>) {
+        out.maybe_text("issuerType", self.issuer_type.as_deref());
+        out.maybe_text("credentialsIssuedTo", self.credentials_issued_to.as_deref());
+        out.maybe_text("sourceArn", self.source_arn.as_deref());
+        out.maybe_text("sourceAccount", self.source_account.as_ref().map(AccountId::as_str));
     }
 }

@@ -5,7 +5,7 @@
 //! nothing in a record needs it and its text would not be deterministic between writers.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::scan::find_special;
 
@@ -135,6 +135,106 @@ impl From<u32> for Json {
 impl<T: Into<Json>> From<Vec<T>> for Json {
     fn from(items: Vec<T>) -> Self {
         Self::Array(items.into_iter().map(Into::into).collect())
+    }
+}
+
+/// The members of one object, written straight into a text in the order of the calls.
+///
+/// For the members whose names are known: [`Json`] would allocate each name only to write it once.
+pub(crate) struct Members<'o> {
+    out: &'o mut String,
+    is_first: bool,
+}
+
+impl Members<'_> {
+    /// Appends an object with the members that `write` writes.
+    pub(crate) fn write(out: &mut String, write: impl FnOnce(&mut Members<'_>)) {
+        out.push('{');
+        write(&mut Members { out, is_first: true });
+        out.push('}');
+    }
+
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        push_text(self.out, value);
+    }
+
+    pub(crate) fn maybe_text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    /// A value that prints without anything to escape, as a string: ids and times.
+    pub(crate) fn quoted(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        // Writing to a String cannot fail; the Result belongs to the trait.
+        let _ = write!(self.out, "\"{value}\"");
+    }
+
+    pub(crate) fn maybe_quoted(&mut self, name: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            self.quoted(name, value);
+        }
+    }
+
+    pub(crate) fn bool(&mut self, name: &str, value: bool) {
+        self.json(name, &Json::Bool(value));
+    }
+
+    pub(crate) fn json(&mut self, name: &str, value: &Json) {
+        self.name(name);
+        value.write_to(self.out);
+    }
+
+    /// A member whose value is an object.
+    pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut Members<'_>)) {
+        self.name(name);
+        Members::write(self.out, write);
+    }
+
+    /// A member whose value is an array of objects.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &str,
+        items: &[T],
+        write: impl Fn(&T, &mut Members<'_>),
+    ) {
+        self.name(name);
+        self.out.push('[');
+        for (position, item) in items.iter().enumerate() {
+            if position > 0 {
+                self.out.push(',');
+            }
+            Members::write(self.out, |members| write(item, members));
+        }
+        self.out.push(']');
+    }
+
+    /// The value, or AWS's marker in its place if its text is longer than `limit` bytes:
+    /// `{"reason":"requestParameters too large","omitted":true,"originalSize":149893}`.
+    pub(crate) fn limited(&mut self, name: &str, value: &Json, limit: usize) {
+        self.name(name);
+        let start = self.out.len();
+        value.write_to(self.out);
+        let size = self.out.len() - start;
+        if size > limit {
+            self.out.truncate(start);
+            Json::object()
+                .with("reason", format!("{name} too large"))
+                .with("omitted", true)
+                .with("originalSize", i64::try_from(size).unwrap_or(i64::MAX))
+                .write_to(self.out);
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        if !self.is_first {
+            self.out.push(',');
+        }
+        self.is_first = false;
+        push_text(self.out, name);
+        self.out.push(':');
     }
 }
 

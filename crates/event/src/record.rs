@@ -6,7 +6,7 @@
 //! limits itself, so that no caller can grow a record without bound.
 
 use crate::identity::UserIdentity;
-use crate::json::{Json, push_text};
+use crate::json::{Json, Members};
 use crate::{AccountId, Guid, Region, Timestamp};
 
 /// The `eventVersion` that is written.
@@ -211,18 +211,20 @@ impl Record {
 
     /// The record's text: one line without a line end, members in AWS's order.
     pub fn to_json(&self) -> String {
-        let mut out = Members::with_capacity(RECORD_BYTES);
-        self.write_call(&mut out);
-        self.write_content(&mut out);
-        self.write_classification(&mut out);
-        out.finish()
+        let mut text = String::with_capacity(RECORD_BYTES);
+        Members::write(&mut text, |out| {
+            self.write_call(out);
+            self.write_content(out);
+            self.write_classification(out);
+        });
+        text
     }
 
     /// Who called what, when and from where, and why it failed.
-    fn write_call(&self, out: &mut Members) {
+    fn write_call(&self, out: &mut Members<'_>) {
         out.text("eventVersion", EVENT_VERSION);
-        out.json("userIdentity", &self.user_identity.to_json());
-        out.text("eventTime", &self.event_time.event_time());
+        out.object("userIdentity", |out| self.user_identity.write(out));
+        out.quoted("eventTime", self.event_time);
         out.text("eventSource", &self.event_source);
         out.text("eventName", &self.event_name);
         out.text("awsRegion", self.aws_region.as_str());
@@ -233,7 +235,7 @@ impl Record {
     }
 
     /// What was asked and answered, and about which resources.
-    fn write_content(&self, out: &mut Members) {
+    fn write_content(&self, out: &mut Members<'_>) {
         let null = Json::Null;
         let parameters = self.request_parameters.as_ref().unwrap_or(&null);
         let elements = self.response_elements.as_ref().unwrap_or(&null);
@@ -242,22 +244,21 @@ impl Record {
         if let Some(data) = &self.additional_event_data {
             out.limited("additionalEventData", data, ADDITIONAL_BYTES_MAX);
         }
-        out.maybe_text("requestID", self.request_id.map(|id| id.to_string()).as_deref());
-        out.text("eventID", &self.event_id.to_string());
-        out.json("readOnly", &Json::Bool(self.read_only));
+        out.maybe_quoted("requestID", self.request_id);
+        out.quoted("eventID", self.event_id);
+        out.bool("readOnly", self.read_only);
         if !self.resources.is_empty() {
-            let resources = self.resources.iter().map(Resource::to_json).collect();
-            out.json("resources", &Json::Array(resources));
+            out.objects("resources", &self.resources, Resource::write);
         }
     }
 
     /// What kind of event it is, for whose log, and how the call came in.
-    fn write_classification(&self, out: &mut Members) {
+    fn write_classification(&self, out: &mut Members<'_>) {
         out.text("eventType", self.event_type.as_str());
         out.maybe_text("apiVersion", self.api_version.as_deref());
-        out.json("managementEvent", &Json::Bool(self.management_event));
+        out.bool("managementEvent", self.management_event);
         out.text("recipientAccountId", self.recipient_account_id.as_str());
-        out.maybe_text("sharedEventID", self.shared_event_id.map(|id| id.to_string()).as_deref());
+        out.maybe_quoted("sharedEventID", self.shared_event_id);
         if let Some(details) = &self.service_event_details {
             out.limited("serviceEventDetails", details, PARAMETERS_BYTES_MAX);
         }
@@ -266,7 +267,7 @@ impl Record {
         out.maybe_text("vpcEndpointAccountId", endpoint_owner);
         out.text("eventCategory", self.event_category.as_str());
         if let Some(tls) = &self.tls_details {
-            out.json("tlsDetails", &tls.to_json());
+            out.object("tlsDetails", |out| tls.write(out));
         }
         if self.session_credential_from_console {
             out.text("sessionCredentialFromConsole", "true");
@@ -280,84 +281,25 @@ impl Resource {
         Self { account_id, kind: "AWS::KMS::Key".to_owned(), arn: arn.into() }
     }
 
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with("accountId", self.account_id.to_string())
-            .with("type", self.kind.clone())
-            .with("ARN", self.arn.clone())
+    fn write(&self, out: &mut Members<'_>) {
+        out.text("accountId", self.account_id.as_str());
+        out.text("type", &self.kind);
+        out.text("ARN", &self.arn);
     }
 }
 
 impl TlsDetails {
-    fn to_json(&self) -> Json {
-        Json::object()
-            .with("tlsVersion", self.tls_version.clone())
-            .with("cipherSuite", self.cipher_suite.clone())
-            .with("clientProvidedHostHeader", self.client_provided_host_header.clone())
-            .with_some("keyExchange", self.key_exchange.clone())
+    fn write(&self, out: &mut Members<'_>) {
+        out.text("tlsVersion", &self.tls_version);
+        out.text("cipherSuite", &self.cipher_suite);
+        out.text("clientProvidedHostHeader", &self.client_provided_host_header);
+        out.maybe_text("keyExchange", self.key_exchange.as_deref());
     }
 }
 
 /// At most 1 KB of `text`, cut at a character boundary.
 fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
-}
-
-/// The members of the record, written in the order of the calls.
-struct Members(String);
-
-impl Members {
-    fn with_capacity(bytes: usize) -> Self {
-        let mut out = String::with_capacity(bytes);
-        out.push('{');
-        Self(out)
-    }
-
-    fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        push_text(&mut self.0, name);
-        self.0.push(':');
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        push_text(&mut self.0, value);
-    }
-
-    fn maybe_text(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.text(name, value);
-        }
-    }
-
-    fn json(&mut self, name: &str, value: &Json) {
-        self.name(name);
-        value.write_to(&mut self.0);
-    }
-
-    /// The value, or AWS's marker in its place if its text is longer than `limit` bytes:
-    /// `{"reason":"requestParameters too large","omitted":true,"originalSize":149893}`.
-    fn limited(&mut self, name: &str, value: &Json, limit: usize) {
-        self.name(name);
-        let start = self.0.len();
-        value.write_to(&mut self.0);
-        let size = self.0.len() - start;
-        if size > limit {
-            self.0.truncate(start);
-            Json::object()
-                .with("reason", format!("{name} too large"))
-                .with("omitted", true)
-                .with("originalSize", i64::try_from(size).unwrap_or(i64::MAX))
-                .write_to(&mut self.0);
-        }
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
 }
 
 #[cfg(test)]
@@ -403,7 +345,9 @@ mod tests {
             mfa_authenticated: false,
         };
         let check = |identity: &UserIdentity, expected: &str| {
-            assert_eq!(identity.to_json().to_string(), expected);
+            let mut text = String::new();
+            Members::write(&mut text, |out| identity.write(out));
+            assert_eq!(text, expected);
         };
         check(
             &UserIdentity::iam_user(&account, "alice", "AIDA1", "AKIA1"),

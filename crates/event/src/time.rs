@@ -58,7 +58,10 @@ impl Timestamp {
 
     /// `2026-01-02T03:04:05Z`, the form of `eventTime`; fractions of a second are cut off.
     pub fn event_time(self) -> String {
-        self.civil().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        let mut text = String::with_capacity(EVENT_TIME_LENGTH);
+        // Never `None`: a Timestamp lies between 1970 and 2554.
+        let _ = push_event_time(&mut text, self.unix_seconds().cast_signed());
+        text
     }
 
     /// `May 21, 2025, 5:47:45 AM`: how CloudTrail writes API timestamps (`deletionDate`, `validTo`,
