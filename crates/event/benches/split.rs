@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use keytrail_event::{
     AccountId, Arn, Guid, Json, ParseError, Record, Region, Resource, Row, SessionAttributes,
-    Timestamp, TlsDetails, UserIdentity, join, read_log, split,
+    Timestamp, TlsDetails, UserIdentity, join, read_log, split, split_log,
 };
 
 const RECORDS: u32 = 2_000;
@@ -30,6 +30,11 @@ fn main() -> Result<(), ParseError> {
     report("split", bytes, || texts.iter().filter(|text| split(text).is_ok()).count());
     report("join", bytes, || rows.iter().filter(|row| join(black_box(row)).is_ok()).count());
     report("read_log", bytes, || read_log(black_box(&log)).records.len());
+    report("split_log", bytes, || {
+        let mut good = 0;
+        split_log(black_box(&log), &mut |_, row| good += usize::from(black_box(row).is_ok()));
+        good
+    });
     report("to_json", bytes, || {
         records.iter().map(|record| record.to_json().len()).min().unwrap_or(0)
     });

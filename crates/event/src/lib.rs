@@ -73,7 +73,7 @@ pub use identity::{
 };
 pub use join::join;
 pub use json::Json;
-pub use log_file::{Broken, LogKind, LogRecord, LogRecords, read_log};
+pub use log_file::{Broken, LogEnd, LogKind, LogRecord, LogRecords, read_log, split_log};
 pub use record::{EVENT_VERSION, EventCategory, EventType, Record, Resource, TlsDetails};
 pub use row::{Cell, Row};
 pub use split::split;

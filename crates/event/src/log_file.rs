@@ -18,37 +18,55 @@
 
 use crate::columns::col;
 use crate::scan::{Fault, Scanner};
-use crate::{Cell, split};
+use crate::split::split_at;
+use crate::{Cell, RecordError, Row, split};
 
 /// Finds the records of a log file. Total: any bytes give an answer, in one pass and without
 /// recursion, and the answer is no larger than four words per element.
 pub fn read_log(text: &[u8]) -> LogRecords<'_> {
-    let mut reader = Reader { text, scan: Scanner::new(text, 0), records: Vec::new() };
-    let mut kind = LogKind::Empty;
-    let mut broken = None;
-    reader.scan.skip_space();
-    while !reader.scan.is_at_end() && broken.is_none() {
-        let (found, read) = reader.document();
-        kind = kind.followed_by(found);
-        if let Err(stop) = read {
-            if kind.is_a_record_a_line() && reader.keep_broken_line(stop.from) {
-                kind = LogKind::Lines;
-            } else {
-                broken = Some(stop.broken(reader.records.len()));
-            }
-        }
-        reader.scan.skip_space();
-    }
-    let Reader { mut records, .. } = reader;
+    let mut records = Records { text, found: Vec::new() };
+    let (mut kind, broken) = read_documents(text, &mut records);
+    let mut records = records.found;
     match (kind, records.as_slice()) {
         (LogKind::Record, [record]) if is_digest(record.bytes) => {
             kind = LogKind::Digest;
             records.clear();
         }
-        (LogKind::Envelope, [_, ..]) if records.iter().all(is_insight) => kind = LogKind::Insight,
+        (LogKind::Envelope, [_, ..]) if records.iter().all(|record| is_insight(record.bytes)) => {
+            kind = LogKind::Insight;
+        }
         _ => {}
     }
     LogRecords { records, broken, kind }
+}
+
+/// Finds the records of a log file and splits each of them, in one pass instead of two.
+///
+/// `each` sees what [`read_log`] finds and what [`split()`] says of it, in file order, one at a
+/// time. Files of digests or Insights are no logs: they are recognised first, and `each` sees
+/// nothing.
+pub fn split_log<'a>(
+    text: &'a [u8],
+    each: &mut dyn FnMut(LogRecord<'a>, Result<Row<'a>, RecordError>),
+) -> LogEnd {
+    let mut scan = Scanner::new(text, 0);
+    scan.skip_space();
+    let first = if let Some(array) = records_array(text, &scan) {
+        scan.at = array + 1;
+        scan.skip_space();
+        Some(scan)
+    } else {
+        (scan.peek() == b'{').then_some(scan)
+    };
+    if first.is_some_and(|first| is_digest_or_insight(text, first)) {
+        let LogRecords { records, broken, kind } = read_log(text);
+        if matches!(kind, LogKind::Digest | LogKind::Insight) {
+            return LogEnd { records: records.len(), broken, kind };
+        }
+    }
+    let mut rows = Rows { text, utf8: std::str::from_utf8(text).ok(), count: 0, each };
+    let (kind, broken) = read_documents(text, &mut rows);
+    LogEnd { records: rows.count, broken, kind }
 }
 
 /// What a text turned out to be.
@@ -100,6 +118,12 @@ pub struct LogRecord<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> LogRecord<'a> {
+    fn at(text: &'a [u8], index: usize, from: usize, to: usize) -> Self {
+        Self { index, offset: from, bytes: text.get(from..to).unwrap_or_default() }
+    }
+}
+
 /// Where a file stopped making sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken {
@@ -124,6 +148,84 @@ pub struct LogRecords<'a> {
     pub kind: LogKind,
 }
 
+/// How [`split_log`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEnd {
+    /// How many elements there were.
+    pub records: usize,
+    /// The place where reading had to stop, if it did.
+    pub broken: Option<Broken>,
+    /// What the file is.
+    pub kind: LogKind,
+}
+
+/// What to do with the elements of a file.
+trait Take<'a> {
+    /// Takes the element under the cursor and moves past it.
+    fn element(&mut self, scan: &mut Scanner<'a>) -> Result<(), Fault>;
+    /// Takes a line that is no JSON.
+    fn line(&mut self, from: usize, to: usize);
+    /// How many were taken.
+    fn count(&self) -> usize;
+}
+
+/// Keeps where each element lies.
+struct Records<'a> {
+    text: &'a [u8],
+    found: Vec<LogRecord<'a>>,
+}
+
+impl<'a> Take<'a> for Records<'a> {
+    fn element(&mut self, scan: &mut Scanner<'a>) -> Result<(), Fault> {
+        let from = scan.at;
+        scan.value()?;
+        self.line(from, scan.at);
+        Ok(())
+    }
+
+    fn line(&mut self, from: usize, to: usize) {
+        self.found.push(LogRecord::at(self.text, self.found.len(), from, to));
+    }
+
+    fn count(&self) -> usize {
+        self.found.len()
+    }
+}
+
+/// Hands over each element with its row.
+struct Rows<'a, 'e> {
+    text: &'a [u8],
+    /// The whole file as text; none if it is not UTF-8: then each record is asked for itself.
+    utf8: Option<&'a str>,
+    count: usize,
+    each: &'e mut dyn FnMut(LogRecord<'a>, Result<Row<'a>, RecordError>),
+}
+
+impl<'a> Take<'a> for Rows<'a, '_> {
+    fn element(&mut self, scan: &mut Scanner<'a>) -> Result<(), Fault> {
+        let from = scan.at;
+        let Some(text) = self.utf8.filter(|_| scan.peek() == b'{') else {
+            scan.value()?;
+            self.line(from, scan.at);
+            return Ok(());
+        };
+        let row = split_at(text, scan)?;
+        (self.each)(LogRecord::at(self.text, self.count, from, scan.at), Ok(row));
+        self.count += 1;
+        Ok(())
+    }
+
+    fn line(&mut self, from: usize, to: usize) {
+        let record = LogRecord::at(self.text, self.count, from, to);
+        (self.each)(record, split(record.bytes));
+        self.count += 1;
+    }
+
+    fn count(&self) -> usize {
+        self.count
+    }
+}
+
 /// Why reading stopped, and the first byte that has found no place in a record.
 struct Stop {
     fault: Fault,
@@ -137,33 +239,42 @@ impl Stop {
     }
 }
 
-struct Reader<'a> {
-    text: &'a [u8],
-    scan: Scanner<'a>,
-    records: Vec<LogRecord<'a>>,
+/// Goes through the values at the top of the file, one after the other.
+fn read_documents<'a>(text: &'a [u8], take: &mut impl Take<'a>) -> (LogKind, Option<Broken>) {
+    let mut reader = Reader { text, scan: Scanner::new(text, 0), take };
+    let mut kind = LogKind::Empty;
+    reader.scan.skip_space();
+    while !reader.scan.is_at_end() {
+        let (found, read) = reader.document();
+        kind = kind.followed_by(found);
+        if let Err(stop) = read {
+            if !(kind.is_a_record_a_line() && reader.take_broken_line(stop.from)) {
+                return (kind, Some(stop.broken(reader.take.count())));
+            }
+            kind = LogKind::Lines;
+        }
+        reader.scan.skip_space();
+    }
+    (kind, None)
 }
 
-impl Reader<'_> {
+struct Reader<'a, 't, T> {
+    text: &'a [u8],
+    scan: Scanner<'a>,
+    take: &'t mut T,
+}
+
+impl<'a, T: Take<'a>> Reader<'a, '_, T> {
     /// One value at the top of the file, with the records in it, and what it looked like.
     fn document(&mut self) -> (LogKind, Result<(), Stop>) {
         match self.scan.peek() {
             b'[' => (LogKind::Array, self.elements()),
-            b'{' => match self.records_array() {
+            b'{' => match records_array(self.text, &self.scan) {
                 Some(array) => (LogKind::Envelope, self.envelope(array)),
                 None => (LogKind::Record, self.element()),
             },
             _ => (LogKind::Unknown, Err(self.stop("a JSON object or array"))),
         }
-    }
-
-    /// Where the array begins if an object begins `{"Records":[`.
-    fn records_array(&self) -> Option<usize> {
-        let mut ahead = self.scan.clone();
-        ahead.take(b'{');
-        ahead.skip_space();
-        let name = ahead.name().ok()?;
-        let is_envelope = self.text.get(name.start..name.end) == Some(b"Records");
-        (is_envelope && ahead.peek() == b'[').then_some(ahead.at)
     }
 
     fn envelope(&mut self, array: usize) -> Result<(), Stop> {
@@ -195,13 +306,11 @@ impl Reader<'_> {
 
     fn element(&mut self) -> Result<(), Stop> {
         let from = self.scan.at;
-        self.scan.value().map_err(|fault| Stop { fault, from })?;
-        self.keep(from, self.scan.at);
-        Ok(())
+        self.take.element(&mut self.scan).map_err(|fault| Stop { fault, from })
     }
 
     /// Takes the line at `from` for a record, whatever it holds, if the next line looks like one.
-    fn keep_broken_line(&mut self, from: usize) -> bool {
+    fn take_broken_line(&mut self, from: usize) -> bool {
         let line = self.text.get(from..).unwrap_or_default();
         let Some(length) = line.iter().position(|byte| *byte == b'\n') else { return false };
         self.scan.at = from + length;
@@ -209,18 +318,32 @@ impl Reader<'_> {
         if self.scan.peek() != b'{' {
             return false;
         }
-        self.keep(from, from + line[..length].trim_ascii_end().len());
+        self.take.line(from, from + line[..length].trim_ascii_end().len());
         true
-    }
-
-    fn keep(&mut self, from: usize, to: usize) {
-        let bytes = self.text.get(from..to).unwrap_or_default();
-        self.records.push(LogRecord { index: self.records.len(), offset: from, bytes });
     }
 
     fn stop(&self, expected: &'static str) -> Stop {
         Stop { fault: self.scan.fault(expected), from: self.scan.at }
     }
+}
+
+/// Where the array begins if an object begins `{"Records":[` under the cursor.
+fn records_array(text: &[u8], scan: &Scanner<'_>) -> Option<usize> {
+    let mut ahead = scan.clone();
+    if !ahead.take(b'{') {
+        return None;
+    }
+    ahead.skip_space();
+    let name = ahead.name().ok()?;
+    let is_envelope = text.get(name.start..name.end) == Some(b"Records");
+    (is_envelope && ahead.peek() == b'[').then_some(ahead.at)
+}
+
+/// Whether the value under the cursor makes it worth asking what the whole file is.
+fn is_digest_or_insight(text: &[u8], mut scan: Scanner<'_>) -> bool {
+    let start = scan.at;
+    let first = scan.value().ok().and_then(|()| text.get(start..scan.at));
+    first.is_some_and(|first| is_digest(first) || is_insight(first))
 }
 
 /// Whether an object is a digest file (AWS user guide, "CloudTrail digest file structure").
@@ -235,6 +358,6 @@ fn is_digest(object: &[u8]) -> bool {
         && has("\"logFiles\":")
 }
 
-fn is_insight(record: &LogRecord<'_>) -> bool {
-    split(record.bytes).is_ok_and(|row| row.cells[col::EVENT_CATEGORY].text() == Some("Insight"))
+fn is_insight(record: &[u8]) -> bool {
+    split(record).is_ok_and(|row| row.cells[col::EVENT_CATEGORY].text() == Some("Insight"))
 }

@@ -41,25 +41,28 @@ use crate::{Cell, RecordError, Row, join};
 pub fn split(record: &[u8]) -> Result<Row<'_>, RecordError> {
     let text = std::str::from_utf8(record)
         .map_err(|error| RecordError::NotUtf8 { offset: error.valid_up_to() })?;
-    let mut splitter = Splitter {
-        text,
-        scan: Scanner::new(record, 0),
-        row: Row::empty(),
-        layout: String::with_capacity(LAYOUT_BYTES),
-        extra: String::new(),
-        seen: 0,
-        is_exact: true,
-    };
-    splitter.skip_space();
-    if splitter.scan.peek() != b'{' {
-        return Err(not_an_object(splitter.scan));
+    let mut scan = Scanner::new(record, 0);
+    scan.skip_space();
+    if scan.peek() != b'{' {
+        return Err(not_an_object(scan));
     }
+    let mut splitter = Splitter::new(text, scan);
+    splitter.is_exact = splitter.scan.at == 0;
     splitter.members(Scope::Record)?;
     splitter.skip_space();
     if !splitter.scan.is_at_end() {
         return Err(splitter.scan.fault("nothing after the record").into());
     }
-    Ok(splitter.finish())
+    Ok(splitter.finish(text))
+}
+
+/// Splits the record that begins under the cursor, somewhere in `text`, and moves past it.
+pub(crate) fn split_at<'a>(text: &'a str, scan: &mut Scanner<'a>) -> Result<Row<'a>, Fault> {
+    let start = scan.at;
+    let mut splitter = Splitter::new(text, scan.clone());
+    splitter.members(Scope::Record)?;
+    scan.at = splitter.scan.at;
+    Ok(splitter.finish(&text[start..scan.at]))
 }
 
 /// Enough for the layout of nearly every record: 20 members of its own, 20 of its identity.
@@ -92,6 +95,13 @@ struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
+    /// The cursor stands on the opening brace of a record, somewhere in `text`.
+    fn new(text: &'a str, scan: Scanner<'a>) -> Self {
+        let layout = String::with_capacity(LAYOUT_BYTES);
+        let (row, extra) = (Row::empty(), String::new());
+        Self { text, scan, row, layout, extra, seen: 0, is_exact: true }
+    }
+
     /// Walks the members of one object. The cursor stands on its opening brace, then behind its
     /// closing one.
     fn members(&mut self, scope: Scope) -> Result<(), Fault> {
@@ -262,8 +272,9 @@ impl<'a> Splitter<'a> {
         &self.text[quoted.start..quoted.end]
     }
 
-    fn finish(self) -> Row<'a> {
-        let Self { text, mut row, layout, mut extra, is_exact, .. } = self;
+    /// The row, given the record's whole text.
+    fn finish(self, text: &'a str) -> Row<'a> {
+        let Self { mut row, layout, mut extra, is_exact, .. } = self;
         let [first, second] = kms_keys(&row);
         row.cells[col::KEY_ARN] = first.map_or(Cell::Null, Cell::Text);
         row.cells[col::KEY_ARN2] = second.map_or(Cell::Null, Cell::Text);

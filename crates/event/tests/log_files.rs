@@ -1,6 +1,6 @@
 //! `read_log` on all the shapes of a log file, whole, cut off and damaged.
 
-use keytrail_event::{Broken, LogKind, LogRecords, read_log, split};
+use keytrail_event::{Broken, LogEnd, LogKind, LogRecords, read_log, split, split_log};
 use proptest::prelude::*;
 
 /// The elements' texts, after checking what always holds.
@@ -26,6 +26,7 @@ fn consistent(text: &[u8], log: &LogRecords<'_>) {
         end = record.offset + record.bytes.len();
         assert_eq!(&text[record.offset..end], record.bytes);
     }
+    both_ways_agree(text, log);
     let Some(broken) = log.broken else {
         assert!(log.kind == LogKind::Digest || punctuation(&text[end..]));
         return;
@@ -33,6 +34,20 @@ fn consistent(text: &[u8], log: &LogRecords<'_>) {
     assert!(end <= broken.offset && broken.offset <= broken.at && broken.at <= text.len());
     assert!(punctuation(&text[end..broken.offset]));
     assert_eq!(broken.index, log.records.len());
+}
+
+/// Splitting in one pass finds what reading and then splitting finds.
+fn both_ways_agree(text: &[u8], log: &LogRecords<'_>) {
+    let mut found = Vec::new();
+    let end = split_log(text, &mut |record, row| {
+        assert_eq!(row, split(record.bytes));
+        found.push(record);
+    });
+    if log.kind != LogKind::Insight {
+        assert_eq!(found, log.records);
+    }
+    let expected = LogEnd { records: log.records.len(), broken: log.broken, kind: log.kind };
+    assert_eq!(end, expected, "{}", String::from_utf8_lossy(text));
 }
 
 fn whole(text: &str, kind: LogKind, expected: &[&str]) {
