@@ -22,7 +22,7 @@ use datafusion::{
     catalog::{Session, TableProvider},
     common::{
         ColumnStatistics, DFSchema, DataFusionError, Result, ScalarValue, Statistics,
-        pruning::PrunableStatistics, stats::Precision,
+        project_schema, pruning::PrunableStatistics, stats::Precision,
     },
     datasource::{
         TableType,
@@ -37,7 +37,7 @@ use datafusion::{
     execution::object_store::ObjectStoreUrl,
     logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
     physical_optimizer::pruning::PruningPredicateBuilder,
-    physical_plan::ExecutionPlan,
+    physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
 
 /// `key_arn IN (…)` prunes up to this many keys; DataFusion's 20 is too few for an alias or an id that several accounts
@@ -126,9 +126,6 @@ impl FileTable {
 
     /// The statistics of a scan over the candidates: what answers `count(*)`, `MIN` and `MAX` without reading.
     fn total(&self, candidates: &[bool]) -> Result<Statistics> {
-        if !candidates.contains(&true) {
-            return Ok(Statistics::new_unknown(&self.schema).with_num_rows(Precision::Exact(0)));
-        }
         let files = pick(&self.statistics, candidates).map(Arc::as_ref);
         Statistics::try_merge_iter(files, &self.schema)
     }
@@ -165,6 +162,11 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let candidates = self.candidates(state, filters)?;
+        if !candidates.contains(&true) {
+            // A scan without files would have no partitions, which the planner does not expect below a UNION.
+            let schema = project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let total = self.total(&candidates)?;
         let files = pick(&self.files, &candidates).cloned().collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
@@ -207,4 +209,151 @@ fn statistics(schema: &SchemaRef, file: &TableFile) -> Statistics {
         };
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, sync::Arc};
+
+    use arrow::{
+        array::{Array, AsArray, Int64Array, RecordBatch, StringViewArray},
+        datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
+    };
+    use datafusion::{
+        common::ScalarValue,
+        datasource::physical_plan::{FileGroup, FileScanConfig, ParquetSource},
+        datasource::source::DataSourceExec,
+        physical_plan::{ExecutionPlan, collect, displayable},
+        prelude::{SessionConfig, SessionContext},
+    };
+    use parquet::arrow::ArrowWriter;
+
+    use super::{Bounds, FileTable, TableFile};
+
+    /// Three files of ten rows: keys `a…`, `b…` and `c…`, numbers 0–9, 10–19, 20–29. The last column has no bounds.
+    struct Fixture {
+        context: SessionContext,
+        _dir: tempfile::TempDir,
+    }
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("key", DataType::Utf8View, true),
+            Field::new("n", DataType::Int64, true),
+            Field::new("unbounded", DataType::Int64, true),
+        ]))
+    }
+
+    fn fixture(true_rows: u64) -> Fixture {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut files = Vec::new();
+        for (index, letter) in (0..).zip(["a", "b", "c"]) {
+            let numbers = index * 10..index * 10 + 10;
+            let keys = StringViewArray::from_iter_values(
+                numbers.clone().map(|n| format!("{letter}{n:02}")),
+            );
+            let numbers = Int64Array::from_iter_values(numbers);
+            let (first, last) = (keys.value(0).to_owned(), keys.value(9).to_owned());
+            let bounds = vec![
+                text_bounds("key", first, last),
+                Bounds {
+                    column: "n".to_owned(),
+                    min: Some(ScalarValue::Int64(Some(index * 10))),
+                    max: Some(ScalarValue::Int64(Some(index * 10 + 9))),
+                    nulls: Some(0),
+                },
+            ];
+            let columns: Vec<Arc<dyn Array>> =
+                vec![Arc::new(keys), Arc::new(numbers.clone()), Arc::new(numbers)];
+            let batch = RecordBatch::try_new(schema(), columns).expect("a batch");
+            let path = dir.path().join(format!("{letter} %20.parquet"));
+            let mut writer =
+                ArrowWriter::try_new(File::create(&path).expect("a file"), schema(), None)
+                    .expect("a writer");
+            writer.write(&batch).expect("written");
+            writer.close().expect("closed");
+            let bytes = path.metadata().expect("there").len();
+            files.push(TableFile::new(&path, bytes, true_rows, bounds).expect("a file"));
+        }
+        let mut config = SessionConfig::new().with_target_partitions(2);
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        let context = SessionContext::new_with_config(config);
+        let table = FileTable::new(&schema(), files);
+        context.register_table("t", Arc::new(table)).expect("registered");
+        Fixture { context, _dir: dir }
+    }
+
+    fn text_bounds(column: &str, min: String, max: String) -> Bounds {
+        Bounds {
+            column: column.to_owned(),
+            min: Some(ScalarValue::Utf8View(Some(min))),
+            max: Some(ScalarValue::Utf8View(Some(max))),
+            nulls: Some(0),
+        }
+    }
+
+    impl Fixture {
+        async fn plan(&self, sql: &str) -> Arc<dyn ExecutionPlan> {
+            let frame = self.context.sql(sql).await.expect("valid SQL");
+            frame.create_physical_plan().await.expect("a plan")
+        }
+
+        /// Names of the files that the plan of `sql` reads, sorted.
+        async fn files(&self, sql: &str) -> Vec<String> {
+            let mut names = scanned(&self.plan(sql).await);
+            names.sort();
+            names
+        }
+
+        async fn number(&self, sql: &str) -> i64 {
+            let batches =
+                collect(self.plan(sql).await, self.context.task_ctx()).await.expect("an answer");
+            batches[0].column(0).as_primitive::<Int64Type>().value(0)
+        }
+    }
+
+    fn scanned(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+        let mut names: Vec<String> = plan.children().into_iter().flat_map(scanned).collect();
+        if let Some(scan) = plan.downcast_ref::<DataSourceExec>()
+            && let Some((config, _)) = scan.downcast_to_file_source::<ParquetSource>()
+        {
+            let config: &FileScanConfig = config;
+            let files = config.file_groups.iter().flat_map(FileGroup::files);
+            names.extend(files.map(|file| file.path().filename().expect("a name")[..1].to_owned()));
+        }
+        names
+    }
+
+    #[tokio::test]
+    async fn only_files_that_may_match_are_in_the_plan() {
+        let t = fixture(10);
+        assert_eq!(t.files("SELECT * FROM t").await, ["a", "b", "c"]);
+        assert_eq!(t.files("SELECT * FROM t WHERE key = 'b13'").await, ["b"]);
+        assert_eq!(t.files("SELECT * FROM t WHERE n >= 19 AND key < 'c'").await, ["b"]);
+        assert_eq!(t.files("SELECT * FROM t WHERE key IN ('a00', 'c29')").await, ["a", "c"]);
+        assert_eq!(t.files("SELECT * FROM t WHERE key = 'a00' OR n = 25").await, ["a", "c"]);
+        assert_eq!(t.files("SELECT * FROM t WHERE key IS NULL").await, [""; 0]);
+        assert_eq!(t.files("SELECT * FROM t WHERE unbounded = 25").await, ["a", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_pruned_plan_gives_the_same_rows() {
+        let t = fixture(10);
+        assert_eq!(t.number("SELECT count(*) FROM t WHERE n BETWEEN 8 AND 21").await, 14);
+        assert_eq!(
+            t.number("SELECT sum(unbounded) FROM t WHERE key >= 'b18'").await,
+            18 + 19 + 245
+        );
+        assert_eq!(t.number("SELECT count(*) FROM t WHERE key = 'zz'").await, 0);
+    }
+
+    #[tokio::test]
+    async fn counts_and_extremes_are_answered_without_reading() {
+        // A row count that only the file list says shows where the answer comes from.
+        let t = fixture(1_000);
+        assert_eq!(t.number("SELECT count(*) FROM t").await, 3_000);
+        assert_eq!(t.number("SELECT max(n) FROM t").await, 29);
+        let plan = t.plan("SELECT count(*), min(n), max(n) FROM t").await;
+        assert_eq!(scanned(&plan), [""; 0], "{}", displayable(plan.as_ref()).indent(false));
+    }
 }

@@ -282,7 +282,7 @@ fn refuse_all_but_queries(statement: &Statement) -> Result<(), QueryError> {
             other => other.to_string(),
         },
         Statement::CopyTo(_) => "COPY".to_owned(),
-        Statement::CreateExternalTable(_) => "CREATE EXTERNAL TABLE".to_owned(),
+        Statement::CreateExternalTable(_) => "CREATE".to_owned(),
         Statement::Reset(_) => "RESET".to_owned(),
     };
     let word = refused.split_whitespace().next().unwrap_or("an empty statement");
@@ -295,4 +295,153 @@ pub(crate) fn planning(error: DataFusionError) -> QueryError {
 
 pub(crate) fn execution(error: DataFusionError) -> QueryError {
     QueryError::Execution(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::RecordBatch;
+    use keytrail_lake::Snapshot;
+
+    use super::{AuditFilters, Session, SessionOptions};
+    use crate::{Audit, Format, Printer, QueryError, Style};
+
+    /// A session over a lake without any file.
+    async fn empty() -> Session {
+        let snapshot = Snapshot {
+            events: "events".into(),
+            origin: "example.org/catalog".to_owned(),
+            catalog_size: 1,
+            version: None,
+            files: Vec::new(),
+            receipts: Vec::new(),
+        };
+        let options = SessionOptions { threads: 2, memory_bytes_max: Some(64 << 20) };
+        Session::over(snapshot, options).await.expect("a session")
+    }
+
+    async fn csv(session: &Session, sql: &str) -> String {
+        let answer = session.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let mut out = Vec::new();
+        let printer = Printer::new(&mut out, &answer.schema(), Style::plain(Format::Csv));
+        answer.print(printer).await.expect("an answer");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    async fn refusal(session: &Session, sql: &str) -> QueryError {
+        match session.sql(sql).await {
+            Ok(_) => panic!("must be refused: {sql}"),
+            Err(error) => error,
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_is_no_query_is_refused_by_name() {
+        let session = empty().await;
+        let cases = [
+            ("CREATE TABLE t AS SELECT 1", "CREATE"),
+            ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "CREATE"),
+            ("CREATE VIEW v AS SELECT 1", "CREATE"),
+            ("DROP TABLE records", "DROP"),
+            ("INSERT INTO sources SELECT * FROM sources", "INSERT"),
+            ("DELETE FROM records", "DELETE"),
+            ("UPDATE sources SET size = 0", "UPDATE"),
+            ("COPY records TO '/tmp/stolen.csv'", "COPY"),
+            ("SET datafusion.execution.batch_size = 1", "SET"),
+            ("EXPLAIN COPY records TO '/tmp/stolen.csv'", "COPY"),
+            ("EXPLAIN ANALYZE COPY records TO '/tmp/stolen.csv'", "COPY"),
+            ("PREPARE p AS SELECT 1", "PREPARE"),
+            ("START TRANSACTION", "START"),
+        ];
+        for (sql, word) in cases {
+            match refusal(&session, sql).await {
+                QueryError::NotAQuery { statement } => assert_eq!(statement, word, "{sql}"),
+                other => panic!("{sql}: {other:?}"),
+            }
+        }
+        // Hidden one level down, where only the plan shows it.
+        let hidden =
+            refusal(&session, "EXPLAIN ANALYZE INSERT INTO sources SELECT * FROM sources").await;
+        assert!(matches!(hidden, QueryError::Sql(_) | QueryError::NotAQuery { .. }), "{hidden}");
+    }
+
+    #[tokio::test]
+    async fn files_outside_the_lake_cannot_be_named_as_tables() {
+        let session = empty().await;
+        let error = refusal(&session, "SELECT * FROM '/etc/passwd'").await;
+        assert!(matches!(error, QueryError::Sql(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_error_in_sql_is_one_line() {
+        let session = empty().await;
+        let error = refusal(&session, "SELECT colour FROM events").await.to_string();
+        assert!(error.starts_with("the SQL cannot be run: "), "{error}");
+        assert!(error.contains("colour") && !error.contains('\n'), "{error}");
+        assert!(
+            refusal(&session, "SELECT 1; SELECT 2")
+                .await
+                .to_string()
+                .contains("single SQL statement")
+        );
+    }
+
+    #[tokio::test]
+    async fn an_empty_lake_answers_with_no_rows() {
+        let session = empty().await;
+        assert_eq!(csv(&session, "SELECT count(*) AS n FROM events").await, "n\n0\n");
+        assert_eq!(
+            csv(&session, "SELECT max(event_time) AS newest FROM records").await,
+            "newest\n\n"
+        );
+        for audit in Audit::built_in().expect("valid") {
+            let answer = session.audit(&audit, &AuditFilters::default()).await.expect(&audit.name);
+            assert_eq!(
+                answer
+                    .collect()
+                    .await
+                    .expect("no rows")
+                    .iter()
+                    .map(RecordBatch::num_rows)
+                    .sum::<usize>(),
+                0
+            );
+        }
+        let filters =
+            AuditFilters { key: Some("alias/nope".to_owned()), ..AuditFilters::default() };
+        let unknown = session.audit(&Audit::named("who-used").expect("known"), &filters).await;
+        assert!(matches!(unknown.map(|_| ()), Err(QueryError::UnknownKey { .. })));
+    }
+
+    #[tokio::test]
+    async fn tables_and_columns_can_be_listed() {
+        let session = empty().await;
+        let tables = csv(
+            &session,
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name",
+        )
+        .await;
+        assert_eq!(tables, "table_name\nevents\nkey_events\nrecords\nsources\n");
+        assert!(csv(&session, "DESCRIBE events").await.contains("\nevent_time,"));
+        assert!(csv(&session, "SHOW COLUMNS FROM sources").await.contains("sha256"));
+        assert!(csv(&session, "EXPLAIN SELECT * FROM key_events").await.contains("logical_plan"));
+    }
+
+    #[tokio::test]
+    async fn json_functions_and_operators_work_on_text() {
+        let session = empty().await;
+        let sql = "SELECT j->>'a' AS text, j->'b'->0 AS first, j ? 'c' AS has, json_get_int(j, 'n') AS n \
+                   FROM (SELECT '{\"a\":\"x,y\",\"b\":[7],\"n\":3}' AS j)";
+        assert_eq!(csv(&session, sql).await, "text,first,has,n\n\"x,y\",7,false,3\n");
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_an_audit_does_not_take_is_an_error() {
+        let session = empty().await;
+        let text = "-- audit: t\n-- title: T\n-- severity: info\n-- filters: since\nSELECT 1 WHERE $since IS NULL";
+        let audit = Audit::parse("t.sql", text).expect("valid");
+        let filters =
+            AuditFilters { principal: Some("alice".to_owned()), ..AuditFilters::default() };
+        let error = session.audit(&audit, &filters).await.map(|_| ()).expect_err("refused");
+        assert_eq!(error.to_string(), "audit t takes no principal filter; it takes: since");
+    }
 }
