@@ -28,8 +28,10 @@ mod output;
 mod provider;
 mod session;
 mod tables;
+mod verify;
 
 pub use audits::{Audit, Filter, Severity};
 pub use error::QueryError;
 pub use output::{Emphasis, Format, Printer, Style, WIDTH_SAMPLE};
 pub use session::{Answer, AuditFilters, Session, SessionOptions};
+pub use verify::{LakeCheck, LedgerCheck, verify_lake};
