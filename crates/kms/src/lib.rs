@@ -1,1 +1,76 @@
 //! The embedded key engine: states, material, operations, and the only audited path.
+//!
+//! An [`Engine`] owns a data directory and speaks the AWS KMS API. [`Engine::call`] takes an operation's name and JSON; the
+//! typed methods ([`Engine::encrypt`], …) do the same with Rust types. Every call, whatever comes of it, is one CloudTrail
+//! record in the engine's ledger, and its answer leaves only when that record is durable and signed. A change of key state
+//! rides, sealed, in the same ledger frame: the state is a view that is rebuilt from the ledger.
+//!
+//! Not here: HTTP, signature verification, roles, grants, and any key but symmetric ones. `Condition` in policies is
+//! refused when a policy is written.
+//!
+//! ```
+//! use keytrail_kms::{Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
+//! use keytrail_ledger::{Origin, Reader};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let data = tempfile::tempdir()?;
+//! let config = Config {
+//!     account: "111122223333".parse()?,
+//!     region: "us-east-1".parse()?,
+//!     origin: Origin::new("example.org/keytrail")?,
+//! };
+//! let root_key = RootKey::generate(&OsRandom);
+//! let (engine, _access_key) = Engine::create(data.path(), config, root_key, Environment::system())?;
+//! let root = engine.root_caller()?;
+//!
+//! // A key, and a ciphertext under it that is bound to its purpose.
+//! let key = engine.create_key(&root, &CreateKeyRequest::default())?;
+//! let context = [("purpose", "demo")];
+//! let encrypted = engine.encrypt(&root, &key.key_id, b"attack at dawn", &context)?;
+//! let decrypted = engine.decrypt(&root, &encrypted.ciphertext_blob, &context)?;
+//! assert_eq!(decrypted.plaintext.as_slice(), b"attack at dawn");
+//!
+//! // All of it is on record by now: the last entry of the ledger says who decrypted, with which key, and why.
+//! let last = engine.ledger().size() - 1;
+//! let frame = Reader::open(&data.path().join("ledger"))?.frames(last).next().ok_or("empty")??;
+//! let record = String::from_utf8(frame.payload)?;
+//! assert!(record.contains(r#""eventName":"Decrypt""#) && record.contains(&key.arn));
+//! assert!(record.contains(r#""encryptionContext":{"purpose":"demo"}"#));
+//! assert!(!record.contains("attack at dawn"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod blob;
+mod caller;
+mod context;
+mod engine;
+mod environment;
+mod error;
+mod facts;
+mod files;
+mod iam;
+mod input;
+mod material;
+mod metadata;
+mod names;
+mod ops;
+mod parameters;
+mod reply;
+mod root_key;
+mod sealing;
+mod signing_key;
+mod state;
+mod typed;
+
+pub use blob::PLAINTEXT_BYTES_MAX;
+pub use caller::Caller;
+pub use context::ENCRYPTION_CONTEXT_BYTES_MAX;
+pub use engine::{Config, Engine};
+pub use environment::{Clock, Environment, OsRandom, SystemClock};
+pub use error::{EngineError, ErrorCode, KmsError};
+pub use keytrail_ledger::Random;
+pub use reply::Answer;
+pub use root_key::RootKey;
+pub use signing_key::catalog_signing_key;
+pub use typed::{CreateKeyRequest, DataKey, Decrypted, Encrypted, KeyMetadata, UserDescription};

@@ -1,0 +1,290 @@
+//! The audited path. There is no other way to an operation.
+//!
+//! Whatever comes in (an unknown operation, a body that is no JSON, a caller whose access key is gone) and whatever comes
+//! of it, the call becomes exactly one record, and the answer leaves only when that record is durable and signed. If the
+//! ledger cannot take it, the caller gets `KMSInternalException` and nothing else: no answer, no hint of one.
+//!
+//! A call holds the state, shared or alone, until its record is enqueued. Hence the order of records is the order of
+//! states: no Encrypt that was allowed by an enabled key stands behind the `DisableKey` that ended it.
+
+use std::sync::atomic::Ordering;
+
+use keytrail_event::{
+    EventCategory, EventType, Guid, Json, Record, Region, Resource, Timestamp, UserIdentity,
+};
+use keytrail_ledger::{Append, EntryKind, Pending};
+
+use super::{Engine, changes, snapshot};
+use crate::environment::random_bytes;
+use crate::error::{ErrorCode, KmsError, Refusal};
+use crate::facts::{self, Facts};
+use crate::input::Input;
+use crate::ops::{Call, Run, Service};
+use crate::reply::{Answer, Reply};
+use crate::state::{Change, Owner, State};
+use crate::{Caller, Config, iam};
+
+/// The longest name of an operation that a record shows; the API's longest has 35 characters.
+const NAME_CHARS_MAX: usize = 128;
+
+/// One call, as far as it is known before it is carried out.
+struct Attempt<'a> {
+    service: Service,
+    caller: &'a Caller,
+    name: &'a str,
+    read_only: bool,
+    now: Timestamp,
+    request_id: Guid,
+    event_id: Guid,
+}
+
+impl Engine {
+    /// Carries out an operation of the KMS API: its name (`Encrypt`), and the JSON that the API takes.
+    ///
+    /// Exactly one record is written, also when the call is refused or makes no sense.
+    pub fn call(&self, caller: &Caller, operation: &str, input: &[u8]) -> Result<Answer, KmsError> {
+        self.perform(Service::Kms, caller, operation, input)
+    }
+
+    pub(super) fn perform(
+        &self,
+        service: Service,
+        caller: &Caller,
+        name: &str,
+        input: &[u8],
+    ) -> Result<Answer, KmsError> {
+        let random = &*self.environment.random;
+        let operation = service.find(name);
+        let attempt = Attempt {
+            service,
+            caller,
+            name,
+            read_only: operation.is_some_and(|operation| operation.read_only),
+            now: self.environment.clock.now(),
+            request_id: Guid::from_random(random_bytes(random)),
+            event_id: Guid::from_random(random_bytes(random)),
+        };
+        self.delete_due_keys(attempt.now).map_err(|_| attempt.internal())?;
+        match operation.map(|operation| operation.run) {
+            Some(Run::Read(run)) => {
+                self.read(&attempt, |call, facts| run(call, Input::parse(input)?, facts))
+            }
+            Some(Run::Change(run)) => {
+                self.change(&attempt, |call, facts| run(call, Input::parse(input)?, facts))
+            }
+            Some(Run::Unsupported) => self.read(&attempt, |_, _| Err(not_supported(name))),
+            None => {
+                self.read(&attempt, |_, _| Err(Refusal::bare(ErrorCode::UnknownOperationException)))
+            }
+        }
+    }
+
+    /// A call that changes nothing, beside others.
+    fn read(
+        &self,
+        attempt: &Attempt<'_>,
+        run: impl FnOnce(&Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
+    ) -> Result<Answer, KmsError> {
+        let state = self.state.read().map_err(|_| attempt.internal())?;
+        let mut facts = Facts::default();
+        let outcome = self.admit(&state, attempt).and_then(|call| run(&call, &mut facts));
+        let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
+        let pending =
+            self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
+        let saved = self.snapshot_is_due().then(|| state.clone());
+        drop(state);
+        self.conclude(attempt, outcome, pending, saved)
+    }
+
+    /// A call that may end in a change, alone.
+    fn change(
+        &self,
+        attempt: &Attempt<'_>,
+        run: impl FnOnce(&Call<'_>, &mut Facts) -> Result<(Reply, Change), Refusal>,
+    ) -> Result<Answer, KmsError> {
+        let mut state = self.state.write().map_err(|_| attempt.internal())?;
+        let mut facts = Facts::default();
+        let outcome = self.admit(&state, attempt).and_then(|call| {
+            let (reply, change) = run(&call, &mut facts)?;
+            // A change that does not fit is our bug. Found here it is one refused call; in a replay it would be a state
+            // that cannot be rebuilt.
+            change.check(&state).map_err(|_| Refusal::internal())?;
+            Ok((reply, change))
+        });
+        let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
+        let (outcome, change) = match outcome {
+            Ok((reply, change)) => (Ok(reply), Some(change)),
+            Err(refusal) => (Err(refusal), None),
+        };
+        let sealed = change
+            .as_ref()
+            .map(|change| self.seal_change(&state, change, &record))
+            .unwrap_or_default();
+        let pending = self.enqueue(record, sealed, attempt.now).map_err(|_| attempt.internal())?;
+        // The place in the ledger is taken, so this is what the state is from here on. If the ledger fails before the
+        // record is durable, it fails for everybody: no answer leaves that shows this state.
+        if let Some(change) = change {
+            state.apply(change);
+            self.note_next_deletion(&state);
+        }
+        let saved = self.snapshot_is_due().then(|| state.clone());
+        drop(state);
+        self.conclude(attempt, outcome, pending, saved)
+    }
+
+    /// Waits until the record is durable, and only then lets the outcome go.
+    fn conclude(
+        &self,
+        attempt: &Attempt<'_>,
+        outcome: Result<Reply, Refusal>,
+        pending: Pending<'_>,
+        saved: Option<State>,
+    ) -> Result<Answer, KmsError> {
+        let receipt = pending.wait().map_err(|_| attempt.internal())?;
+        if let Some(state) = saved {
+            // Everything up to this record is durable now. A failed snapshot costs time at the next opening, no more.
+            let _ = snapshot::save(self, &state, receipt.sequence, receipt.leaf_hash);
+        }
+        let (request_id, event_id) = (attempt.request_id, attempt.event_id);
+        match outcome {
+            Ok(reply) => Ok(Answer { reply, request_id, event_id, sequence: receipt.sequence }),
+            Err(refusal) => Err(KmsError::new(refusal, request_id)),
+        }
+    }
+
+    /// Checks that the caller's access key still exists and is still this principal's.
+    fn admit<'a>(
+        &'a self,
+        state: &'a State,
+        attempt: &'a Attempt<'_>,
+    ) -> Result<Call<'a>, Refusal> {
+        let caller = attempt.caller;
+        let owner = state.access_keys.get(caller.access_key_id()).map(|entry| &entry.owner);
+        let known = match (owner, caller.user_name()) {
+            (Some(Owner::Root), None) => caller.principal().is_root(),
+            (Some(Owner::User(owner)), Some(name)) => owner == name,
+            _ => false,
+        };
+        if !known || caller.principal().account() != &self.config.account {
+            let text = "The security token included in the request is invalid.";
+            return Err(Refusal::new(ErrorCode::UnrecognizedClientException, text));
+        }
+        let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
+        Ok(Call { state, config, root_key, random, caller, now: attempt.now })
+    }
+
+    /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.
+    pub(super) fn enqueue(
+        &self,
+        record: String,
+        state: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Pending<'_>, keytrail_ledger::LedgerError> {
+        self.unsaved.fetch_add(1, Ordering::Relaxed);
+        let payload = record.into_bytes();
+        self.ledger.enqueue(Append {
+            kind: EntryKind::Record,
+            time_ns: now.unix_nanos(),
+            payload,
+            state,
+        })
+    }
+
+    pub(super) fn seal_change(&self, state: &State, change: &Change, record: &str) -> Vec<u8> {
+        let random = &*self.environment.random;
+        changes::seal(
+            &self.root_key,
+            &self.config.origin,
+            record.as_bytes(),
+            state.changes,
+            change,
+            random,
+        )
+    }
+}
+
+impl Attempt<'_> {
+    fn internal(&self) -> KmsError {
+        KmsError::internal(self.request_id)
+    }
+
+    /// The record's text. `refusal` is `None` when the call succeeds.
+    fn record(&self, config: &Config, facts: &Facts, refusal: Option<&Refusal>) -> String {
+        let answered = refusal.is_none();
+        let record = Record {
+            user_identity: self.caller.identity(),
+            event_time: self.now,
+            event_source: self.service.event_source().to_owned(),
+            event_name: self.name.chars().take(NAME_CHARS_MAX).collect(),
+            aws_region: region_of(self.service, config),
+            source_ip_address: self.caller.source_ip().to_owned(),
+            user_agent: Some(self.caller.user_agent().to_owned()),
+            error_code: refusal.map(|refusal| refusal.recorded_code().to_owned()),
+            error_message: refusal.and_then(|refusal| refusal.message.clone()),
+            request_parameters: facts::object(&facts.parameters),
+            response_elements: answered.then(|| facts::object(&facts.elements)).flatten(),
+            additional_event_data: facts::object(&facts.additional),
+            request_id: Some(self.request_id),
+            read_only: self.read_only,
+            resources: resources(facts, config),
+            tls_details: self.caller.tls().cloned(),
+            ..service_event(config, self.event_id, self.now)
+        };
+        Record { event_type: EventType::AwsApiCall, ..record }.to_json()
+    }
+}
+
+/// A record without a caller: what the engine does by itself, and the members that all records have in common.
+pub(super) fn service_event(config: &Config, event_id: Guid, now: Timestamp) -> Record {
+    Record {
+        user_identity: UserIdentity::service_event(&config.account),
+        event_time: now,
+        event_source: Service::Kms.event_source().to_owned(),
+        event_name: String::new(),
+        aws_region: config.region.clone(),
+        source_ip_address: "AWS Internal".to_owned(),
+        user_agent: Some("AWS Internal".to_owned()),
+        error_code: None,
+        error_message: None,
+        request_parameters: None,
+        response_elements: None,
+        additional_event_data: None,
+        request_id: None,
+        event_id,
+        read_only: false,
+        resources: Vec::new(),
+        event_type: EventType::AwsServiceEvent,
+        api_version: None,
+        management_event: true,
+        recipient_account_id: config.account.clone(),
+        shared_event_id: None,
+        service_event_details: None,
+        vpc_endpoint_id: None,
+        vpc_endpoint_account_id: None,
+        event_category: EventCategory::Management,
+        tls_details: None,
+        session_credential_from_console: false,
+    }
+}
+
+pub(super) fn region_of(service: Service, config: &Config) -> Region {
+    match service {
+        Service::Kms => config.region.clone(),
+        Service::Iam => Region::parse(iam::REGION).expect("the constant is a region"),
+    }
+}
+
+fn resources(facts: &Facts, config: &Config) -> Vec<Resource> {
+    let resource =
+        |arn: &crate::names::KeyArn| Resource::kms_key(config.account.clone(), arn.as_str());
+    facts.resources.iter().map(resource).collect()
+}
+
+fn not_supported(name: &str) -> Refusal {
+    Refusal::new(ErrorCode::UnsupportedOperationException, format!("{name} is not supported yet."))
+}
+
+/// The one response element of a service event about a key.
+pub(super) fn key_element(arn: &str) -> Json {
+    Json::object().with("keyId", arn)
+}

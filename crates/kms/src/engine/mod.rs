@@ -1,0 +1,224 @@
+//! The engine: one data directory, one ledger, one state; shared by any number of threads.
+//!
+//! - [`call`]: the audited path that every call takes.
+//! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
+//! - [`deletion`]: keys whose waiting time is over.
+//! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
+//! - [`snapshot`]: the sealed state on disk, which only saves time.
+
+mod call;
+mod changes;
+mod deletion;
+mod principals;
+mod replay;
+mod snapshot;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use keytrail_auth::AccessKey;
+use keytrail_event::{AccountId, Region};
+use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
+
+use crate::signing_key::{self, Signer};
+use crate::state::State;
+use crate::{EngineError, Environment, RootKey};
+
+/// What a data directory is made for. It is the same at every opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The account that owns all keys and users.
+    pub account: AccountId,
+    /// The region that keys and records name.
+    pub region: Region,
+    /// The name of the ledger, in its public key and on every checkpoint.
+    pub origin: Origin,
+}
+
+/// An embedded key engine.
+///
+/// Every method takes `&self`; calls from many threads share the ledger's group commits. A state change and the records of
+/// all calls have one order, which is the ledger's: no call that was answered under an old state comes after the change.
+///
+/// Dropping it writes a snapshot of the state, so that the next opening has less to replay; [`Engine::close`] does the
+/// same and says whether it worked.
+pub struct Engine {
+    data: PathBuf,
+    config: Config,
+    root_key: RootKey,
+    environment: Environment,
+    recovery: Recovery,
+    /// Held shared while a call reads and enqueues its record, alone while one changes and enqueues; never while waiting.
+    state: RwLock<State>,
+    /// Nanoseconds since 1970 of the earliest deletion that is due; `u64::MAX` if there is none. Follows `state`, so that
+    /// a call need not look through all keys.
+    next_deletion: AtomicU64,
+    /// Records since the last snapshot.
+    unsaved: AtomicU64,
+    /// Last, because it is dropped last: its directory stays locked until everything else is done.
+    ledger: Ledger,
+}
+
+impl Engine {
+    /// Creates a data directory's `ledger` and `keys`, and the root user's access key, which is returned once.
+    ///
+    /// A directory that has a ledger already is refused. If creating is interrupted, remove both folders and begin again.
+    pub fn create(
+        data: &Path,
+        config: Config,
+        root_key: RootKey,
+        environment: Environment,
+    ) -> Result<(Self, AccessKey), EngineError> {
+        let storage = Arc::new(DirStorage::new(data.join("ledger")));
+        Self::create_on(storage, data, config, root_key, environment)
+    }
+
+    /// Opens a data directory: the ledger is checked and, after a crash, repaired; the state is read back from it.
+    pub fn open(
+        data: &Path,
+        config: Config,
+        root_key: RootKey,
+        environment: Environment,
+    ) -> Result<Self, EngineError> {
+        let storage = Arc::new(DirStorage::new(data.join("ledger")));
+        Self::open_on(storage, data, config, root_key, environment)
+    }
+
+    /// The ledger of calls.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What opening the ledger had to repair.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// What the engine was made for.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Writes a snapshot and closes the ledger.
+    pub fn close(self) -> Result<(), EngineError> {
+        self.save_snapshot()
+        // Dropping `self` closes the ledger, which has nothing queued any more.
+    }
+
+    fn create_on(
+        storage: Arc<dyn Storage>,
+        data: &Path,
+        config: Config,
+        root_key: RootKey,
+        environment: Environment,
+    ) -> Result<(Self, AccessKey), EngineError> {
+        let path = data.join("ledger");
+        if path.join("public-key").exists() {
+            let file = "public-key".to_owned();
+            return Err(EngineError::ledger(
+                &path,
+                keytrail_ledger::LedgerError::AlreadyExists { file },
+            ));
+        }
+        create_private(&data.join("keys"))?;
+        let random = Arc::clone(&environment.random);
+        let key = signing_key::make(data, Signer::Ledger, &root_key, &*random)?;
+        let now = environment.clock.now().unix_nanos();
+        let ledger =
+            Ledger::create(storage, config.origin.clone(), key, random, now, Options::default())
+                .map_err(|source| EngineError::ledger(&path, source))?;
+        let engine = Self {
+            data: data.to_owned(),
+            config,
+            root_key,
+            environment,
+            recovery: Recovery::default(),
+            state: RwLock::default(),
+            next_deletion: AtomicU64::new(u64::MAX),
+            unsaved: AtomicU64::new(0),
+            ledger,
+        };
+        let access_key = engine.found()?;
+        Ok((engine, access_key))
+    }
+
+    fn open_on(
+        storage: Arc<dyn Storage>,
+        data: &Path,
+        config: Config,
+        root_key: RootKey,
+        environment: Environment,
+    ) -> Result<Self, EngineError> {
+        let path = data.join("ledger");
+        let key = signing_key::load(data, Signer::Ledger, &root_key)?;
+        let now = environment.clock.now();
+        let random = Arc::clone(&environment.random);
+        let (ledger, recovery) =
+            Ledger::open(storage, key, random, now.unix_nanos(), Options::default())
+                .map_err(|source| EngineError::ledger(&path, source))?;
+        check_same("origin", ledger.origin().as_str(), config.origin.as_str())?;
+        let replayed = replay::state_of(data, &config, &root_key)?;
+        let founded = replayed.state.founded.as_ref().ok_or(EngineError::Unfinished)?;
+        check_same("account", &founded.account, config.account.as_str())?;
+        check_same("region", &founded.region, config.region.as_str())?;
+        let engine = Self {
+            data: data.to_owned(),
+            config,
+            root_key,
+            environment,
+            recovery,
+            state: RwLock::new(replayed.state),
+            next_deletion: AtomicU64::new(u64::MAX),
+            unsaved: AtomicU64::new(replayed.frames),
+            ledger,
+        };
+        engine.note_next_deletion(&*engine.read_state()?);
+        engine.delete_due_keys(now).map_err(|_| EngineError::Stopped)?;
+        Ok(engine)
+    }
+
+    /// The state as it is, for a moment.
+    fn read_state(&self) -> Result<RwLockReadGuard<'_, State>, EngineError> {
+        self.state.read().map_err(|_| EngineError::Stopped)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Only saves time at the next opening; who wants to know calls `close`.
+        let _ = self.save_snapshot();
+    }
+}
+
+fn check_same(what: &'static str, found: &str, configured: &str) -> Result<(), EngineError> {
+    if found == configured {
+        return Ok(());
+    }
+    let (found, configured) = (found.to_owned(), configured.to_owned());
+    Err(EngineError::OtherConfiguration { what, found, configured })
+}
+
+/// Makes a folder that only its owner can enter: what lies in it is sealed, but nobody else's business.
+fn create_private(folder: &Path) -> Result<(), EngineError> {
+    let failed = |source| EngineError::io("create", folder, source);
+    fs::create_dir_all(folder).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+impl Config {
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            account: AccountId::parse("111122223333").expect("twelve digits"),
+            region: Region::parse("us-east-1").expect("a region"),
+            origin: Origin::new("test.example/keytrail").expect("an origin"),
+        }
+    }
+}

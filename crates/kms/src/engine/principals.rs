@@ -1,0 +1,163 @@
+//! Who may call: the root user and the users, by their access keys.
+
+use keytrail_auth::{AccessKey, AccessKeyId, Principal, SecretAccessKey};
+use keytrail_event::{Guid, Json, Record, UserIdentity};
+
+use super::Engine;
+use super::call::{region_of, service_event};
+use crate::environment::random_bytes;
+use crate::error::KmsError;
+use crate::iam;
+use crate::ops::Service;
+use crate::state::{AccessKeyEntry, Change, Founded, Owner};
+use crate::typed::{self, UserDescription};
+use crate::{Caller, EngineError};
+
+impl Engine {
+    /// The root user, with its access key. For calls from this process: nothing was authenticated.
+    pub fn root_caller(&self) -> Result<Caller, EngineError> {
+        let state = self.read_state()?;
+        let root = state.access_keys.iter().find(|(_, entry)| entry.owner == Owner::Root);
+        let (id, _) = root.ok_or(EngineError::Unfinished)?;
+        Ok(self.caller(id.clone(), &Owner::Root, None))
+    }
+
+    /// The principal that an access key belongs to. For calls from this process, or after a signature by the key's secret
+    /// was verified: the id alone proves nothing.
+    pub fn caller_for_access_key(&self, access_key_id: &str) -> Result<Caller, EngineError> {
+        let unknown =
+            || EngineError::UnknownAccessKey { id: access_key_id.chars().take(40).collect() };
+        let id: AccessKeyId = access_key_id.parse().map_err(|_| unknown())?;
+        let state = self.read_state()?;
+        let entry = state.access_keys.get(&id).ok_or_else(unknown)?;
+        let user_id = match &entry.owner {
+            Owner::Root => None,
+            Owner::User(name) => {
+                Some(state.users.get(name).ok_or_else(unknown)?.id.as_str().to_owned())
+            }
+        };
+        Ok(self.caller(id, &entry.owner, user_id))
+    }
+
+    /// The secret of an access key, for verifying signatures.
+    pub fn secret_access_key(&self, id: &AccessKeyId) -> Result<SecretAccessKey, EngineError> {
+        let unknown = || EngineError::UnknownAccessKey { id: id.to_string() };
+        let state = self.read_state()?;
+        let entry = state.access_keys.get(id).ok_or_else(unknown)?;
+        iam::open_secret(id, &entry.sealed_secret, &self.root_key).ok_or_else(unknown)
+    }
+
+    /// Makes a user with these policies (name and document), and an access key, which is returned once.
+    ///
+    /// These are several calls and as many records: `CreateUser`, `PutUserPolicy` for each policy, `CreateAccessKey`. If one is
+    /// refused, the ones before it stand; [`Engine::delete_user`] takes them back.
+    pub fn create_user(
+        &self,
+        caller: &Caller,
+        name: &str,
+        policies: &[(&str, &str)],
+    ) -> Result<AccessKey, KmsError> {
+        let user = || Json::object().with("UserName", name);
+        self.call_iam(caller, "CreateUser", &user())?;
+        for (policy, document) in policies {
+            let input = user().with("PolicyName", *policy).with("PolicyDocument", *document);
+            self.call_iam(caller, "PutUserPolicy", &input)?;
+        }
+        let answer = self.call_iam(caller, "CreateAccessKey", &user())?;
+        typed::access_key(&answer).ok_or_else(|| KmsError::internal(answer.request_id()))
+    }
+
+    /// Deletes a user with its access keys and policies: one call and one record each. Its access keys are refused from
+    /// the first moment on.
+    pub fn delete_user(&self, caller: &Caller, name: &str) -> Result<(), KmsError> {
+        let user = || Json::object().with("UserName", name);
+        for (access_key, policy) in self.belongings(name) {
+            match (access_key, policy) {
+                (Some(id), _) => {
+                    self.call_iam(caller, "DeleteAccessKey", &user().with("AccessKeyId", id))?
+                }
+                (_, Some(name)) => {
+                    self.call_iam(caller, "DeleteUserPolicy", &user().with("PolicyName", name))?
+                }
+                _ => continue,
+            };
+        }
+        self.call_iam(caller, "DeleteUser", &user()).map(drop)
+    }
+
+    /// All users: one call, recorded as `ListUsers`.
+    pub fn users(&self, caller: &Caller) -> Result<Vec<UserDescription>, KmsError> {
+        let answer = self.call_iam(caller, "ListUsers", &Json::object())?;
+        typed::users(&answer).ok_or_else(|| KmsError::internal(answer.request_id()))
+    }
+
+    fn call_iam(
+        &self,
+        caller: &Caller,
+        operation: &str,
+        input: &Json,
+    ) -> Result<crate::Answer, KmsError> {
+        self.perform(Service::Iam, caller, operation, input.to_string().as_bytes())
+    }
+
+    /// The access key ids and the policy names of a user, each in its half of a pair.
+    fn belongings(&self, name: &str) -> Vec<(Option<String>, Option<String>)> {
+        let (Ok(state), Ok(name)) = (self.read_state(), keytrail_auth::UserName::parse(name))
+        else {
+            return Vec::new();
+        };
+        let keys = state.access_keys_of(&name).map(|id| (Some(id.to_string()), None));
+        let policies = state.users.get(&name).into_iter().flat_map(|user| user.policies.keys());
+        keys.chain(policies.map(|policy| (None, Some(policy.as_str().to_owned())))).collect()
+    }
+
+    fn caller(&self, id: AccessKeyId, owner: &Owner, user_id: Option<String>) -> Caller {
+        let account = self.config.account.clone();
+        let principal_id = user_id.unwrap_or_else(|| account.to_string());
+        let principal = match owner {
+            Owner::Root => Principal::Root { account },
+            Owner::User(name) => Principal::User { account, name: name.clone() },
+        };
+        Caller::local(principal, principal_id, id)
+    }
+
+    /// Writes the first change of the log: what the directory is for, and the root user's access key. Recorded as
+    /// `CreateAccessKey` by the root user, who has none yet.
+    pub(super) fn found(&self) -> Result<AccessKey, EngineError> {
+        let random = &*self.environment.random;
+        let (now, config) = (self.environment.clock.now(), &self.config);
+        let access_key = iam::generate(random);
+        let sealed_secret =
+            iam::seal_secret(&access_key.id, &access_key.secret, &self.root_key, random);
+        let element = Json::object()
+            .with("accessKeyId", access_key.id.as_str())
+            .with("status", "Active")
+            .with("createDate", now.locale());
+        let root = UserIdentity::root(&config.account, access_key.id.as_str());
+        let record = Record {
+            user_identity: UserIdentity { access_key_id: None, ..root },
+            event_source: Service::Iam.event_source().to_owned(),
+            event_name: "CreateAccessKey".to_owned(),
+            event_type: keytrail_event::EventType::AwsApiCall,
+            aws_region: region_of(Service::Iam, config),
+            response_elements: Some(Json::object().with("accessKey", element)),
+            request_id: Some(Guid::from_random(random_bytes(random))),
+            ..service_event(config, Guid::from_random(random_bytes(random)), now)
+        };
+        let change = Change::Founded {
+            founded: Founded {
+                account: config.account.to_string(),
+                region: config.region.to_string(),
+            },
+            root_access_key: access_key.id.clone(),
+            entry: AccessKeyEntry { owner: Owner::Root, created: now, sealed_secret },
+        };
+        let mut state = self.state.write().map_err(|_| EngineError::Stopped)?;
+        let record = record.to_json();
+        let sealed = self.seal_change(&state, &change, &record);
+        let failed = |source| EngineError::ledger(&self.data.join("ledger"), source);
+        self.enqueue(record, sealed, now).map_err(failed)?.wait().map_err(failed)?;
+        state.apply(change);
+        Ok(access_key)
+    }
+}

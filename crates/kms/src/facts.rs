@@ -1,0 +1,150 @@
+//! What an operation tells its record: facts, a type without room for secrets.
+//!
+//! Every variant holds a value of a type that was read or made by this crate as *public*: names, sizes, policies, contexts,
+//! ids, times. There is no variant of bytes and none of free text, so plaintexts, ciphertexts, key material, data keys and
+//! secret access keys have no way in. A new parameter needs a new variant here, which is where a reviewer looks.
+
+use keytrail_auth::{AccessKeyId, IdentityPolicy, KeyPolicy, UserId, UserName};
+use keytrail_event::{Arn, Json, Timestamp};
+
+use crate::context::EncryptionContext;
+use crate::input::lower_first;
+use crate::material::MaterialId;
+use crate::metadata::{KeyFacts, Tag};
+use crate::names::{AliasName, KeyArn, KeyReference};
+use crate::parameters::{DataKeySpec, Description, EncryptionAlgorithm, Marker, PolicyName};
+
+/// All that the record of one call says beside who, when and whether.
+///
+/// Filled step by step: an operation adds its parameters and resources only after the decision said yes, so the record of
+/// a denied call, or of one whose key does not exist, has neither (cloudtrail: such calls show `null`).
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// `requestParameters`; `null` if there are none.
+    pub(crate) parameters: Vec<Fact>,
+    /// `responseElements`; `null` if there are none, or the call failed.
+    pub(crate) elements: Vec<Fact>,
+    /// `additionalEventData`; absent if there is none.
+    pub(crate) additional: Vec<Fact>,
+    /// ARNs of keys and aliases.
+    pub(crate) resources: Vec<KeyArn>,
+}
+
+/// One fact; which member it becomes is decided here, once.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    AccessKey {
+        id: AccessKeyId,
+        user: UserName,
+        created: Timestamp,
+    },
+    AccessKeyId(AccessKeyId),
+    AliasName(AliasName),
+    BypassPolicyLockoutSafetyCheck(bool),
+    CustomerMasterKeySpec,
+    DeletionDate(Timestamp),
+    Description(Description),
+    EncryptionAlgorithm(EncryptionAlgorithm),
+    /// Left out when it is empty, as AWS does.
+    EncryptionContext(EncryptionContext),
+    /// The key as the caller named it.
+    KeyId(KeyReference),
+    /// The key as the engine found it.
+    KeyArn(KeyArn),
+    KeyMaterialId(MaterialId),
+    KeyMetadata(Box<KeyFacts>),
+    /// The key spec of a KMS key; there is one so far.
+    KeySpec,
+    KeyStatePendingDeletion,
+    KeyUsage,
+    DataKeySpec(DataKeySpec),
+    Limit(u32),
+    Marker(Marker),
+    NumberOfBytes(u32),
+    Origin,
+    PendingWindowInDays(u32),
+    Policy(KeyPolicy),
+    /// The only name that a key's policy can have.
+    PolicyNameDefault,
+    PolicyDocument(IdentityPolicy),
+    PolicyName(PolicyName),
+    Tags(Vec<Tag>),
+    TargetKeyId(KeyReference),
+    User {
+        arn: Arn,
+        id: UserId,
+        name: UserName,
+        created: Timestamp,
+    },
+    UserName(UserName),
+}
+
+impl Fact {
+    /// The member's API name and its value; `None` if the member is left out.
+    fn member(&self) -> Option<(&'static str, Json)> {
+        Some(match self {
+            Self::AccessKey { id, user, created } => ("AccessKey", access_key(id, user, *created)),
+            Self::AccessKeyId(id) => ("AccessKeyId", id.as_str().into()),
+            Self::AliasName(name) => ("AliasName", name.as_str().into()),
+            Self::BypassPolicyLockoutSafetyCheck(bypass) => {
+                ("BypassPolicyLockoutSafetyCheck", (*bypass).into())
+            }
+            Self::CustomerMasterKeySpec => ("CustomerMasterKeySpec", KeyFacts::KEY_SPEC.into()),
+            Self::DeletionDate(date) => ("DeletionDate", date.locale().into()),
+            Self::Description(description) => ("Description", description.as_str().into()),
+            Self::EncryptionAlgorithm(algorithm) => {
+                ("EncryptionAlgorithm", algorithm.as_str().into())
+            }
+            Self::EncryptionContext(context) if context.is_empty() => return None,
+            Self::EncryptionContext(context) => ("EncryptionContext", context.to_json()),
+            Self::KeyId(reference) => ("KeyId", reference.sent().into()),
+            Self::KeyArn(arn) => ("KeyId", arn.as_str().into()),
+            Self::KeyMaterialId(id) => ("KeyMaterialId", id.to_string().into()),
+            Self::KeyMetadata(metadata) => ("KeyMetadata", metadata.to_record()),
+            Self::KeySpec => ("KeySpec", KeyFacts::KEY_SPEC.into()),
+            Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
+            Self::KeyUsage => ("KeyUsage", KeyFacts::KEY_USAGE.into()),
+            Self::DataKeySpec(spec) => ("KeySpec", spec.as_str().into()),
+            Self::Limit(limit) => ("Limit", (*limit).into()),
+            Self::Marker(marker) => ("Marker", marker.as_str().into()),
+            Self::NumberOfBytes(bytes) => ("NumberOfBytes", (*bytes).into()),
+            Self::Origin => ("Origin", KeyFacts::ORIGIN.into()),
+            Self::PendingWindowInDays(days) => ("PendingWindowInDays", (*days).into()),
+            Self::Policy(policy) => ("Policy", policy.as_str().into()),
+            Self::PolicyNameDefault => ("PolicyName", "default".into()),
+            Self::PolicyDocument(policy) => ("PolicyDocument", policy.as_str().into()),
+            Self::PolicyName(name) => ("PolicyName", name.as_str().into()),
+            Self::Tags(tags) => {
+                ("Tags", tags.iter().map(Tag::to_record).collect::<Vec<_>>().into())
+            }
+            Self::TargetKeyId(reference) => ("TargetKeyId", reference.sent().into()),
+            Self::User { arn, id, name, created } => ("User", user(arn, id, name, *created)),
+            Self::UserName(name) => ("UserName", name.as_str().into()),
+        })
+    }
+}
+
+/// The object that these facts make, or `None` if they make none.
+pub(crate) fn object(facts: &[Fact]) -> Option<Json> {
+    let members = facts.iter().filter_map(Fact::member);
+    let object =
+        members.fold(Json::object(), |object, (name, value)| object.with(lower_first(name), value));
+    (object != Json::object()).then_some(object)
+}
+
+fn access_key(id: &AccessKeyId, user: &UserName, created: Timestamp) -> Json {
+    Json::object()
+        .with("userName", user.as_str())
+        .with("accessKeyId", id.as_str())
+        .with("status", "Active")
+        .with("createDate", created.locale())
+}
+
+fn user(arn: &Arn, id: &UserId, name: &UserName, created: Timestamp) -> Json {
+    Json::object()
+        .with("path", "/")
+        .with("userName", name.as_str())
+        .with("userId", id.as_str())
+        .with("arn", arn.to_string())
+        .with("createDate", created.locale())
+}

@@ -1,0 +1,92 @@
+//! `CreateUser`, `DeleteUser`, `ListUsers`.
+
+use std::collections::BTreeMap;
+
+use keytrail_auth::{Principal, UserId};
+
+use super::{authorize, authorized_user, read_user_name, user_name};
+use crate::environment::random_bytes;
+use crate::error::{ErrorCode, Refusal};
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::ops::{Call, Changed};
+use crate::reply::Reply;
+use crate::state::{Change, User};
+
+/// Users that there may be: `ListUsers` answers in one page.
+const USERS_MAX: usize = 5000;
+
+pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
+    let name = read_user_name(&mut input);
+    let name = user_name(&input.finish(name)?)?;
+    authorize(call, "iam:CreateUser", &name)?;
+    facts.parameters.push(Fact::UserName(name.clone()));
+    if call.state.users.contains_key(&name) {
+        let text = format!("User with name {name} already exists.");
+        return Err(Refusal::new(ErrorCode::EntityAlreadyExistsException, text));
+    }
+    if call.state.users.len() >= USERS_MAX {
+        let text = format!("There are {USERS_MAX} users already.");
+        return Err(Refusal::new(ErrorCode::LimitExceededException, text));
+    }
+    let id = UserId::from_random(random_bytes(call.random));
+    let account = call.config.account.clone();
+    let arn = Principal::User { account, name: name.clone() }.arn();
+    facts.elements.push(Fact::User { arn, id: id.clone(), name: name.clone(), created: call.now });
+    let user = User { id, created: call.now, policies: BTreeMap::new() };
+    let reply = Reply::object(0).nested("User", describe(call, &name, &user)).finish();
+    Ok((reply, Change::UserCreated { name, user }))
+}
+
+/// Refused while the user has access keys or policies, as with AWS: nobody loses them by surprise.
+pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
+    let name = read_user_name(&mut input);
+    let name = user_name(&input.finish(name)?)?;
+    let user = authorized_user(call, "iam:DeleteUser", &name)?;
+    facts.parameters.push(Fact::UserName(name.clone()));
+    let conflict = |what: &str| {
+        let text = format!("Cannot delete entity, must delete {what} first.");
+        Err(Refusal::new(ErrorCode::DeleteConflictException, text))
+    };
+    if call.state.access_keys_of(&name).next().is_some() {
+        return conflict("access keys");
+    }
+    if !user.policies.is_empty() {
+        return conflict("policies");
+    }
+    Ok((Reply::empty(), Change::UserDeleted(name)))
+}
+
+pub(super) fn list(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<Reply, Refusal> {
+    input.finish(())?;
+    let _listed_to = call.authorize_identity("iam:ListUsers", "*")?;
+    let users = &call.state.users;
+    let described = users.iter().map(|(name, user)| {
+        // Not in AWS's answer; it saves a call for each user and shows nothing that is secret.
+        let keys = call
+            .state
+            .access_keys_of(name)
+            .map(keytrail_auth::AccessKeyId::as_str)
+            .collect::<Vec<_>>();
+        let policies = user
+            .policies
+            .keys()
+            .map(super::super::parameters::PolicyName::as_str)
+            .collect::<Vec<_>>();
+        describe(call, name, user).json("AccessKeyIds", keys).json("PolicyNames", policies)
+    });
+    Ok(Reply::object(users.len() * 256)
+        .list("Users", described)
+        .json("IsTruncated", false)
+        .finish())
+}
+
+fn describe(call: &Call<'_>, name: &keytrail_auth::UserName, user: &User) -> Reply {
+    let principal = Principal::User { account: call.config.account.clone(), name: name.clone() };
+    Reply::object(0)
+        .json("Path", "/")
+        .json("UserName", name.as_str())
+        .json("UserId", user.id.as_str())
+        .json("Arn", principal.arn().to_string())
+        .time("CreateDate", user.created)
+}

@@ -1,0 +1,165 @@
+//! Key material: the 32 bytes behind a key. Sealed everywhere but in the moment of use.
+//!
+//! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold. Only [`crate::state::Key::material`] opens it,
+//! and only for a caller who shows the token of a decision about that very key.
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use keytrail_ledger::Random;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::RootKey;
+use crate::names::KeyId;
+use crate::root_key::Purpose;
+use crate::sealing::NotAuthentic;
+
+/// Names one material of one key; 64 hexadecimal digits in the API and in records.
+///
+/// Derived from key id and material, so that importing the same bytes again gives the same id. HKDF is one-way, and the
+/// material has 256 bits of entropy: the id tells nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct MaterialId([u8; 32]);
+
+impl MaterialId {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for MaterialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl TryFrom<String> for MaterialId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const WRONG: &str = "a material id is 64 lower-case hexadecimal digits";
+        let mut bytes = [0; 32];
+        if text.len() != 64 || text.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(WRONG);
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| WRONG)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| WRONG)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl From<MaterialId> for String {
+    fn from(id: MaterialId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Material in the clear, for the duration of one call.
+pub(crate) struct Material {
+    id: MaterialId,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl Material {
+    /// New material for a key.
+    pub(crate) fn generate(key: KeyId, random: &dyn Random) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random.fill(bytes.as_mut());
+        let mut id = [0; 32];
+        Hkdf::<Sha256>::new(Some(key.as_bytes()), bytes.as_ref())
+            .expand(b"keytrail material id 1", &mut id)
+            .expect("32 bytes are within HKDF-SHA-256's limit of 255 × 32");
+        Self { id: MaterialId(id), bytes }
+    }
+
+    pub(crate) fn id(&self) -> MaterialId {
+        self.id
+    }
+
+    /// For `blob`, which encrypts under it.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+}
+
+/// Material as it is kept: sealed by the root key, bound to its key and id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WrappedMaterial {
+    pub(crate) id: MaterialId,
+    #[serde(with = "crate::state::base64_text")]
+    sealed: Vec<u8>,
+}
+
+impl WrappedMaterial {
+    pub(crate) fn wrap(
+        material: &Material,
+        key: KeyId,
+        root_key: &RootKey,
+        random: &dyn Random,
+    ) -> Self {
+        let aad = associated_data(key, material.id);
+        let sealed = root_key.seal(Purpose::Material, &aad, material.bytes.as_ref(), random);
+        Self { id: material.id, sealed }
+    }
+
+    /// Opens it. Failing means that the state is not what this root key wrote, which loading it should have found out.
+    pub(crate) fn unwrap(&self, key: KeyId, root_key: &RootKey) -> Result<Material, NotAuthentic> {
+        let opened =
+            root_key.open(Purpose::Material, &associated_data(key, self.id), &self.sealed)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        if opened.len() != bytes.len() {
+            return Err(NotAuthentic);
+        }
+        bytes.copy_from_slice(&opened);
+        Ok(Material { id: self.id, bytes })
+    }
+}
+
+/// Both parts have a fixed length, so the concatenation is injective.
+fn associated_data(key: KeyId, id: MaterialId) -> [u8; 48] {
+    let mut aad = [0; 48];
+    aad[..16].copy_from_slice(key.as_bytes());
+    aad[16..].copy_from_slice(id.as_bytes());
+    aad
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use keytrail_testkit::SeededRandom;
+
+    #[test]
+    fn material_opens_for_its_own_key_and_id_only() {
+        let random = SeededRandom::new(1);
+        let root_key = RootKey::generate(&random);
+        let [key, other] = [KeyId::from_random([1; 16]), KeyId::from_random([2; 16])];
+        let material = Material::generate(key, &random);
+        let wrapped = WrappedMaterial::wrap(&material, key, &root_key, &random);
+        assert_eq!(wrapped.unwrap(key, &root_key).ok().unwrap().bytes(), material.bytes());
+        assert!(wrapped.unwrap(other, &root_key).is_err());
+        assert!(wrapped.unwrap(key, &RootKey::generate(&random)).is_err());
+        let renamed = WrappedMaterial { id: MaterialId([0; 32]), ..wrapped };
+        assert!(renamed.unwrap(key, &root_key).is_err());
+    }
+
+    #[test]
+    fn an_id_is_64_digits_and_parses_back() {
+        let id = Material::generate(KeyId::from_random([1; 16]), &SeededRandom::new(1)).id();
+        let text = id.to_string();
+        assert_eq!(text.len(), 64);
+        assert_eq!(MaterialId::try_from(text.clone()), Ok(id));
+        for bad in [&text[1..], &text.to_uppercase(), &text.replace(&text[..1], "+")] {
+            assert!(MaterialId::try_from(bad.to_owned()).is_err());
+        }
+    }
+}

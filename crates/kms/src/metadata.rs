@@ -1,0 +1,102 @@
+//! `KeyMetadata`: what `DescribeKey` and `CreateKey` tell about a key, once for the answer and once for the record.
+//!
+//! Both have the same members in the same order. The answer spells them as the API does and writes times as numbers, the
+//! record lowers the first letter (`aWSAccountId`) and writes times as locale text.
+
+use keytrail_event::{AccountId, Json, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::input::lower_first;
+use crate::names::KeyArn;
+use crate::reply::Reply;
+
+/// What is told about a key.
+#[derive(Debug)]
+pub(crate) struct KeyFacts {
+    pub(crate) account: AccountId,
+    pub(crate) key_id: String,
+    pub(crate) arn: KeyArn,
+    pub(crate) creation_date: Timestamp,
+    pub(crate) enabled: bool,
+    pub(crate) description: String,
+    pub(crate) key_state: &'static str,
+    pub(crate) deletion_date: Option<Timestamp>,
+    pub(crate) current_key_material_id: String,
+}
+
+enum Value<'a> {
+    Text(&'a str),
+    Flag(bool),
+    Time(Timestamp),
+    List(&'a [&'a str]),
+}
+
+impl KeyFacts {
+    /// The one spec, usage and origin that keys have so far.
+    pub(crate) const KEY_SPEC: &str = "SYMMETRIC_DEFAULT";
+    pub(crate) const KEY_USAGE: &str = "ENCRYPT_DECRYPT";
+    pub(crate) const ORIGIN: &str = "AWS_KMS";
+
+    fn members(&self) -> Vec<(&'static str, Value<'_>)> {
+        let mut members = vec![
+            ("AWSAccountId", Value::Text(self.account.as_str())),
+            ("KeyId", Value::Text(&self.key_id)),
+            ("Arn", Value::Text(self.arn.as_str())),
+            ("CreationDate", Value::Time(self.creation_date)),
+            ("Enabled", Value::Flag(self.enabled)),
+            ("Description", Value::Text(&self.description)),
+            ("KeyUsage", Value::Text(Self::KEY_USAGE)),
+            ("KeyState", Value::Text(self.key_state)),
+        ];
+        members.extend(self.deletion_date.map(|date| ("DeletionDate", Value::Time(date))));
+        members.extend([
+            ("Origin", Value::Text(Self::ORIGIN)),
+            ("KeyManager", Value::Text("CUSTOMER")),
+            ("CustomerMasterKeySpec", Value::Text(Self::KEY_SPEC)),
+            ("KeySpec", Value::Text(Self::KEY_SPEC)),
+            ("EncryptionAlgorithms", Value::List(&["SYMMETRIC_DEFAULT"])),
+            ("MultiRegion", Value::Flag(false)),
+            ("CurrentKeyMaterialId", Value::Text(&self.current_key_material_id)),
+        ]);
+        members
+    }
+
+    /// As the answer tells it.
+    pub(crate) fn to_reply(&self) -> Reply {
+        self.members().into_iter().fold(Reply::object(1024), |reply, (name, value)| match value {
+            Value::Text(text) => reply.json(name, text),
+            Value::Flag(flag) => reply.json(name, flag),
+            Value::Time(time) => reply.time(name, time),
+            Value::List(items) => reply.json(name, items.to_vec()),
+        })
+    }
+
+    /// As the record of `CreateKey` tells it.
+    pub(crate) fn to_record(&self) -> Json {
+        self.members().into_iter().fold(Json::object(), |object, (name, value)| {
+            let value: Json = match value {
+                Value::Text(text) => text.into(),
+                Value::Flag(flag) => flag.into(),
+                Value::Time(time) => time.locale().into(),
+                Value::List(items) => items.to_vec().into(),
+            };
+            object.with(lower_first(name), value)
+        })
+    }
+}
+
+/// A tag of a key. Not secret: it is shown in records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Tag {
+    pub(crate) tag_key: String,
+    pub(crate) tag_value: String,
+}
+
+impl Tag {
+    pub(crate) fn to_record(&self) -> Json {
+        Json::object()
+            .with("tagKey", self.tag_key.as_str())
+            .with("tagValue", self.tag_value.as_str())
+    }
+}

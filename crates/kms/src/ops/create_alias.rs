@@ -1,0 +1,55 @@
+//! `CreateAlias`: another name for a key. It takes the permission on the alias and on the key.
+
+use super::{Call, Changed, KEY_ID_CHARS};
+use crate::error::{ErrorCode, Refusal};
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::names::{AliasName, KeyReference, Naming};
+use crate::reply::Reply;
+use crate::state::{Alias, Change};
+
+/// Aliases that a key may have; AWS's quota.
+const ALIASES_PER_KEY_MAX: usize = 50;
+
+struct Request {
+    name: String,
+    key: String,
+}
+
+impl Request {
+    fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || ":/_-".contains(letter);
+        let request = Self {
+            name: input.text_of("AliasName", 256, "^[a-zA-Z0-9:/_-]+$", allowed),
+            key: input.text("TargetKeyId", KEY_ID_CHARS),
+        };
+        input.finish(request)
+    }
+}
+
+pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
+    let Request { name, key } = Request::read(input)?;
+    let name = AliasName::new(&name)?;
+    if key.starts_with("alias/") {
+        return Err(Refusal::validation("Aliases must refer to keys. Not aliases"));
+    }
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let key = call.find(&reference)?;
+    let alias_arn = name.arn(call.config);
+    let _named_by = call.authorize_identity("kms:CreateAlias", alias_arn.as_str())?;
+    let _pointed_by = call.authorize("kms:CreateAlias", key)?;
+    facts.parameters = vec![Fact::AliasName(name.clone()), Fact::TargetKeyId(reference)];
+    facts.resources = vec![key.arn.clone(), alias_arn.clone()];
+    key.check_not_pending()?;
+    if call.state.aliases.contains_key(&name) {
+        let text = format!("An alias with the name {alias_arn} already exists");
+        return Err(Refusal::new(ErrorCode::AlreadyExistsException, text));
+    }
+    if call.state.aliases_of(key.id).count() >= ALIASES_PER_KEY_MAX {
+        let text = format!("The key {} has {ALIASES_PER_KEY_MAX} aliases already.", key.arn);
+        return Err(Refusal::new(ErrorCode::LimitExceededException, text));
+    }
+    facts.elements.push(Fact::KeyArn(key.arn.clone()));
+    let alias = Alias { target: key.id, created: call.now };
+    Ok((Reply::empty(), Change::AliasCreated { name, alias }))
+}

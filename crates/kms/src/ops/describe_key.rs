@@ -1,0 +1,26 @@
+//! `DescribeKey`: a key's metadata, in any state.
+
+use super::{Call, KEY_ID_CHARS};
+use crate::error::Refusal;
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::names::{KeyReference, Naming};
+use crate::parameters::refuse_grants_and_recipients;
+use crate::reply::Reply;
+
+pub(super) fn run(
+    call: &Call<'_>,
+    mut input: Input<'_>,
+    facts: &mut Facts,
+) -> Result<Reply, Refusal> {
+    refuse_grants_and_recipients(&mut input)?;
+    let key = input.text("KeyId", KEY_ID_CHARS);
+    let key = input.finish(key)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let key = call.find(&reference)?;
+    let _described_to = call.authorize("kms:DescribeKey", key)?;
+    facts.parameters.push(Fact::KeyId(reference));
+    facts.resources.push(key.arn.clone());
+    let metadata = key.metadata(call.config).to_reply();
+    Ok(Reply::object(1024).nested("KeyMetadata", metadata).finish())
+}

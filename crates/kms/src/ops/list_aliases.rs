@@ -1,0 +1,65 @@
+//! `ListAliases`: all aliases, or those of one key, page by page, in order of name.
+
+use std::ops::Bound;
+
+use super::{Call, KEY_ID_CHARS};
+use crate::error::Refusal;
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::names::{AliasName, KeyReference, Naming};
+use crate::parameters::Marker;
+use crate::reply::Reply;
+use crate::state::Alias;
+
+const LIMIT_DEFAULT: u32 = 50;
+
+struct Request {
+    key: Option<String>,
+    limit: Option<u32>,
+    marker: Option<Marker>,
+}
+
+impl Request {
+    fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
+        let request = Self {
+            key: input.optional_text("KeyId", KEY_ID_CHARS),
+            limit: input.integer("Limit", 1..=100),
+            marker: Marker::read(&mut input)?,
+        };
+        input.finish(request)
+    }
+}
+
+pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
+    let Request { key, limit, marker } = Request::read(input)?;
+    let reference =
+        key.map(|key| KeyReference::parse(&key, Naming::KeyOnly, call.config)).transpose()?;
+    let of_key = reference.as_ref().map(|reference| call.find(reference)).transpose()?;
+    let _listed_to = call.authorize_identity("kms:ListAliases", "*")?;
+    let start = marker
+        .as_ref()
+        .map_or(Bound::Unbounded, |marker| Bound::Excluded(marker.name().to_owned()));
+    facts.parameters.extend(reference.map(Fact::KeyId));
+    facts.parameters.extend(limit.map(Fact::Limit));
+    facts.parameters.extend(marker.map(Fact::Marker));
+    let bounds = (start.as_ref().map(String::as_str), Bound::Unbounded);
+    let wanted =
+        |(_, alias): &(&AliasName, &Alias)| of_key.is_none_or(|key| key.id == alias.target);
+    let mut rest = call.state.aliases.range::<str, _>(bounds).filter(wanted);
+    let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
+    let page = rest.by_ref().take(limit).collect::<Vec<_>>();
+    let next = rest.next().and(page.last()).map(|(name, _)| Marker::after(name.as_str()));
+    let entry = |(name, alias): &(&AliasName, &Alias)| {
+        Reply::object(0)
+            .json("AliasName", name.as_str())
+            .json("AliasArn", name.arn(call.config).as_str())
+            .json("TargetKeyId", alias.target.to_string())
+            .time("CreationDate", alias.created)
+            .time("LastUpdatedDate", alias.created)
+    };
+    Ok(Reply::object(page.len() * 256)
+        .list("Aliases", page.iter().map(entry))
+        .json("Truncated", next.is_some())
+        .maybe(next, |reply, next| reply.json("NextMarker", next.as_str()))
+        .finish())
+}

@@ -1,0 +1,272 @@
+//! The operations, one file each, and the table that finds them by name.
+//!
+//! An operation gets a [`Call`], its [`Input`] and empty [`Facts`], and goes through one order: parameters → key lookup →
+//! authorisation → key state → usage → data → rehearsal. It adds facts only after authorisation, it reaches key material
+//! only with the token of that decision, and it cannot write: a change of state is returned, and the engine commits it
+//! together with the record.
+
+mod cancel_key_deletion;
+mod create_alias;
+mod create_key;
+mod decrypt;
+mod describe_key;
+mod disable_key;
+mod enable_key;
+mod encrypt;
+mod generate_data_key;
+mod get_key_policy;
+mod list_aliases;
+mod list_keys;
+mod put_key_policy;
+mod schedule_key_deletion;
+
+use keytrail_auth::{AccessRequest, Authorized, IdentityPolicy, Principal, Resource, decide};
+use keytrail_event::Timestamp;
+use keytrail_ledger::Random;
+
+use crate::error::{ErrorCode, Refusal};
+use crate::facts::Facts;
+use crate::iam;
+use crate::input::Input;
+use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
+use crate::reply::Reply;
+use crate::state::{Change, Key, State};
+use crate::{Caller, Config, RootKey};
+
+/// An operation as the engine sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// `readOnly` of the record: whether the API calls it a read. All cryptography is.
+    pub(crate) read_only: bool,
+    pub(crate) run: Run,
+}
+
+/// What an operation that changes something ends in: its answer, and the change to be committed with its record.
+pub(crate) type Changed = Result<(Reply, Change), Refusal>;
+
+/// How it runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// Beside others, on a state that does not change meanwhile.
+    Read(fn(&Call<'_>, Input<'_>, &mut Facts) -> Result<Reply, Refusal>),
+    /// Alone, because it ends in a change.
+    Change(fn(&Call<'_>, Input<'_>, &mut Facts) -> Changed),
+    /// Known to the API, and not here yet.
+    Unsupported,
+}
+
+/// Whose operations: both are called through the same path and recorded in the same ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Keys.
+    Kms,
+    /// Users and their access keys.
+    Iam,
+}
+
+impl Service {
+    /// `eventSource` of the record.
+    pub(crate) const fn event_source(self) -> &'static str {
+        match self {
+            Self::Kms => "kms.amazonaws.com",
+            Self::Iam => "iam.amazonaws.com",
+        }
+    }
+
+    pub(crate) fn find(self, name: &str) -> Option<&'static Operation> {
+        let operations = match self {
+            Self::Kms => OPERATIONS,
+            Self::Iam => iam::OPERATIONS,
+        };
+        operations.iter().find(|operation| operation.name == name)
+    }
+}
+
+const fn read(
+    name: &'static str,
+    run: fn(&Call<'_>, Input<'_>, &mut Facts) -> Result<Reply, Refusal>,
+) -> Operation {
+    Operation { name, read_only: true, run: Run::Read(run) }
+}
+
+const fn change(
+    name: &'static str,
+    run: fn(&Call<'_>, Input<'_>, &mut Facts) -> Changed,
+) -> Operation {
+    Operation { name, read_only: false, run: Run::Change(run) }
+}
+
+const fn later_read(name: &'static str) -> Operation {
+    Operation { name, read_only: true, run: Run::Unsupported }
+}
+
+const fn later_change(name: &'static str) -> Operation {
+    Operation { name, read_only: false, run: Run::Unsupported }
+}
+
+/// All operations of the API (botocore 1.43: 54 of them). Those that are not here yet are still known by name, so that
+/// their calls are answered and recorded as what they are.
+const OPERATIONS: &[Operation] = &[
+    change("CancelKeyDeletion", cancel_key_deletion::run),
+    later_change("ConnectCustomKeyStore"),
+    change("CreateAlias", create_alias::run),
+    later_change("CreateCustomKeyStore"),
+    later_change("CreateGrant"),
+    change("CreateKey", create_key::run),
+    read("Decrypt", decrypt::run),
+    later_change("DeleteAlias"),
+    later_change("DeleteCustomKeyStore"),
+    later_change("DeleteImportedKeyMaterial"),
+    later_read("DeriveSharedSecret"),
+    later_read("DescribeCustomKeyStores"),
+    read("DescribeKey", describe_key::run),
+    change("DisableKey", disable_key::run),
+    later_change("DisableKeyRotation"),
+    later_change("DisconnectCustomKeyStore"),
+    change("EnableKey", enable_key::run),
+    later_change("EnableKeyRotation"),
+    read("Encrypt", encrypt::run),
+    read("GenerateDataKey", generate_data_key::run),
+    later_read("GenerateDataKeyPair"),
+    later_read("GenerateDataKeyPairWithoutPlaintext"),
+    read("GenerateDataKeyWithoutPlaintext", generate_data_key::run_without_plaintext),
+    later_read("GenerateMac"),
+    later_read("GenerateRandom"),
+    later_read("GetKeyLastUsage"),
+    read("GetKeyPolicy", get_key_policy::run),
+    later_read("GetKeyRotationStatus"),
+    later_read("GetParametersForImport"),
+    later_read("GetPublicKey"),
+    later_change("ImportKeyMaterial"),
+    read("ListAliases", list_aliases::run),
+    later_read("ListGrants"),
+    later_read("ListKeyPolicies"),
+    later_read("ListKeyRotations"),
+    read("ListKeys", list_keys::run),
+    later_read("ListResourceTags"),
+    later_read("ListRetirableGrants"),
+    change("PutKeyPolicy", put_key_policy::run),
+    later_read("ReEncrypt"),
+    later_change("ReplicateKey"),
+    later_change("RetireGrant"),
+    later_change("RevokeGrant"),
+    later_change("RotateKeyOnDemand"),
+    change("ScheduleKeyDeletion", schedule_key_deletion::run),
+    later_read("Sign"),
+    later_change("TagResource"),
+    later_change("UntagResource"),
+    later_change("UpdateAlias"),
+    later_change("UpdateCustomKeyStore"),
+    later_change("UpdateKeyDescription"),
+    later_change("UpdatePrimaryRegion"),
+    later_read("Verify"),
+    later_read("VerifyMac"),
+];
+
+/// What an operation works with: a state that stands still, who calls, and when.
+pub(crate) struct Call<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) config: &'a Config,
+    pub(crate) root_key: &'a RootKey,
+    pub(crate) random: &'a dyn Random,
+    pub(crate) caller: &'a Caller,
+    pub(crate) now: Timestamp,
+}
+
+impl Call<'_> {
+    /// The key that a reference names.
+    pub(crate) fn find(&self, reference: &KeyReference) -> Result<&Key, Refusal> {
+        let id = match reference.target() {
+            Target::Key(id) => *id,
+            Target::Alias(name) => {
+                if let Some(alias) = self.state.aliases.get(name.as_str()) {
+                    alias.target
+                } else {
+                    let Config { region, account, .. } = self.config;
+                    let arn = keytrail_event::Arn::kms_alias(region, account, name);
+                    return Err(no_such_alias(&arn.to_string()));
+                }
+            }
+        };
+        self.state.keys.get(&id).ok_or_else(|| no_such_key(id.arn(self.config).as_str()))
+    }
+
+    /// Whether the caller may do `action` with `key`.
+    pub(crate) fn authorize(&self, action: &str, key: &Key) -> Result<Authorized, Refusal> {
+        let resource = Resource::Key {
+            arn: key.arn.as_str(),
+            account: &self.config.account,
+            policy: &key.policy,
+        };
+        self.decide(action, resource)
+    }
+
+    /// Whether the caller's identity policies allow `action` on something that has no policy of its own.
+    pub(crate) fn authorize_identity(
+        &self,
+        action: &str,
+        arn: &str,
+    ) -> Result<Authorized, Refusal> {
+        self.decide(action, Resource::Identity { arn })
+    }
+
+    /// The caller's identity policies.
+    pub(crate) fn identity_policies(&self) -> Vec<&IdentityPolicy> {
+        match self.caller.principal() {
+            Principal::User { name, .. } => self
+                .state
+                .users
+                .get(name)
+                .map(|user| user.policies.values().collect())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide(&self, action: &str, resource: Resource<'_>) -> Result<Authorized, Refusal> {
+        let identity_policies = &self.identity_policies();
+        let principal = self.caller.principal();
+        Ok(decide(&AccessRequest { principal, action, resource, identity_policies })?)
+    }
+}
+
+/// Ends a rehearsal where everything would have worked: `DryRun` is answered last.
+fn end_rehearsal(dry_run: bool) -> Result<(), Refusal> {
+    if dry_run {
+        Err(Refusal::new(
+            ErrorCode::DryRunOperationException,
+            "The request would have succeeded, but the DryRun option is set.",
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// The longest text that can name a key or policy, in characters: AWS's shapes say 2048.
+const KEY_ID_CHARS: std::ops::RangeInclusive<usize> = 1..=2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_each_of_the_54_operations_once_in_order() {
+        assert_eq!(OPERATIONS.len(), 54);
+        assert!(OPERATIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn reads_and_cryptography_are_read_only_and_changes_are_not() {
+        for Operation { name, read_only, run } in OPERATIONS {
+            assert!(!(*read_only && matches!(run, Run::Change(_))), "{name}");
+            let reads = [
+                "Get", "List", "Describe", "Generate", "Verify", "Derive", "Sign", "Encrypt",
+                "Decrypt",
+            ];
+            let named_a_read =
+                reads.iter().any(|start| name.starts_with(start)) || *name == "ReEncrypt";
+            assert_eq!(*read_only, named_a_read, "{name}");
+        }
+    }
+}

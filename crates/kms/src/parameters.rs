@@ -1,0 +1,178 @@
+//! Parameters with a type of their own: read once, then known to be well.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorCode, Refusal};
+use crate::input::Input;
+use crate::metadata::{KeyFacts, Tag};
+
+/// The longest description of a key, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 8192;
+/// Tags that a key may have.
+const TAGS_MAX: usize = 50;
+
+/// A key's description.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Description(String);
+
+impl Description {
+    pub(crate) fn read(input: &mut Input<'_>) -> Self {
+        Self(input.optional_text("Description", 0..=DESCRIPTION_CHARS_MAX).unwrap_or_default())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The algorithms that Encrypt and Decrypt know by name. Only the first fits the keys there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EncryptionAlgorithm(&'static str);
+
+impl EncryptionAlgorithm {
+    const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+
+    pub(crate) fn read(input: &mut Input<'_>) -> Self {
+        const NAMES: &[&str] =
+            &[EncryptionAlgorithm::SYMMETRIC, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"];
+        Self(input.choice("EncryptionAlgorithm", NAMES).unwrap_or(Self::SYMMETRIC))
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Refuses an algorithm that a symmetric key does not have.
+    pub(crate) fn check_fits_symmetric(self) -> Result<(), Refusal> {
+        if self.0 == Self::SYMMETRIC {
+            return Ok(());
+        }
+        let text =
+            format!("Algorithm {} is incompatible with key spec {}.", self.0, KeyFacts::KEY_SPEC);
+        Err(Refusal::new(ErrorCode::InvalidKeyUsageException, text))
+    }
+}
+
+/// The size of a data key by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataKeySpec {
+    Aes128,
+    Aes256,
+}
+
+impl DataKeySpec {
+    pub(crate) fn read(input: &mut Input<'_>) -> Option<Self> {
+        input.choice("KeySpec", &["AES_256", "AES_128"]).map(|name| match name {
+            "AES_128" => Self::Aes128,
+            _ => Self::Aes256,
+        })
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes128 => "AES_128",
+            Self::Aes256 => "AES_256",
+        }
+    }
+
+    pub(crate) const fn bytes(self) -> u32 {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes256 => 32,
+        }
+    }
+}
+
+/// Where a list goes on: the name of the last item shown, made opaque so that nobody builds one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    sent: String,
+    after: String,
+}
+
+impl Marker {
+    pub(crate) fn after(name: &str) -> Self {
+        Self { sent: URL_SAFE_NO_PAD.encode(format!("after:{name}")), after: name.to_owned() }
+    }
+
+    pub(crate) fn read(input: &mut Input<'_>) -> Result<Option<Self>, Refusal> {
+        let Some(sent) = input.optional_text("Marker", 1..=1024) else { return Ok(None) };
+        let decoded = URL_SAFE_NO_PAD.decode(&sent).ok();
+        let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        match text.as_deref().and_then(|text| text.strip_prefix("after:")) {
+            Some(after) => Ok(Some(Self { after: after.to_owned(), sent })),
+            None => Err(Refusal::new(ErrorCode::InvalidMarkerException, "Invalid marker")),
+        }
+    }
+
+    /// The name that the list goes on behind.
+    pub(crate) fn name(&self) -> &str {
+        &self.after
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.sent
+    }
+}
+
+/// The name of a user's policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PolicyName(String);
+
+impl PolicyName {
+    pub(crate) fn read(input: &mut Input<'_>) -> Self {
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);
+        Self(input.text_of("PolicyName", 128, r"[\w+=,.@-]+", allowed))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads the tags of a new key; `None` if there are none to show.
+pub(crate) fn read_tags(input: &mut Input<'_>) -> Result<Option<Vec<Tag>>, Refusal> {
+    let Some(tags) = input.member::<Vec<Tag>>("Tags") else { return Ok(None) };
+    let refused = |text: &str| Refusal::new(ErrorCode::TagException, text);
+    if tags.len() > TAGS_MAX {
+        return Err(refused("Too many tags"));
+    }
+    for (position, tag) in tags.iter().enumerate() {
+        let place = format!("tags.{}.member", position + 1);
+        let (key, value) = (tag.tag_key.chars().count(), tag.tag_value.chars().count());
+        if !(1..=128).contains(&key) {
+            input.problem(
+                &format!("{place}.tagKey"),
+                "Value",
+                "Member must have length between 1 and 128",
+            );
+        }
+        if value > 256 {
+            let constraint = "Member must have length less than or equal to 256";
+            input.problem(&format!("{place}.tagValue"), "Value", constraint);
+        }
+        if tag.tag_key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            return Err(refused("Tags beginning with aws: are reserved"));
+        }
+        if tags.iter().take(position).any(|earlier| earlier.tag_key == tag.tag_key) {
+            return Err(refused("Duplicate tag keys"));
+        }
+    }
+    Ok(Some(tags))
+}
+
+/// Refuses what is understood but not here: grants and attestation.
+pub(crate) fn refuse_grants_and_recipients(input: &mut Input<'_>) -> Result<(), Refusal> {
+    if input.member::<Vec<String>>("GrantTokens").is_some_and(|tokens| !tokens.is_empty()) {
+        return Err(Refusal::bare(ErrorCode::InvalidGrantTokenException));
+    }
+    if input.has("Recipient") {
+        let text = "Recipient is not supported: there are no attestation documents here.";
+        return Err(Refusal::new(ErrorCode::UnsupportedOperationException, text));
+    }
+    Ok(())
+}

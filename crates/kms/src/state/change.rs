@@ -1,0 +1,159 @@
+//! The changes of state: what a ledger frame carries, sealed, beside the record of the call that made it.
+//!
+//! A change is checked against the state it is for ([`Change::check`]) before it is logged; applying it then cannot fail.
+//! In a replay the same check finds a change that does not belong there.
+
+use keytrail_auth::{AccessKeyId, IdentityPolicy, KeyPolicy, UserName};
+use keytrail_event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AccessKeyEntry, Alias, Founded, Key, KeyState, State, User, unix_nanos};
+use crate::names::{AliasName, KeyId};
+use crate::parameters::PolicyName;
+
+/// One change. Written as JSON; variants and fields may be added, never renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// The first change of every log.
+    Founded {
+        founded: Founded,
+        root_access_key: AccessKeyId,
+        entry: AccessKeyEntry,
+    },
+    KeyCreated(Box<Key>),
+    KeyEnabled(KeyId),
+    KeyDisabled(KeyId),
+    KeyPolicyPut {
+        key: KeyId,
+        policy: KeyPolicy,
+    },
+    DeletionScheduled {
+        key: KeyId,
+        #[serde(with = "unix_nanos")]
+        date: Timestamp,
+    },
+    /// The key is disabled then, as with AWS.
+    DeletionCancelled(KeyId),
+    /// Takes the key's material and aliases with it.
+    KeyDeleted(KeyId),
+    AliasCreated {
+        name: AliasName,
+        alias: Alias,
+    },
+    UserCreated {
+        name: UserName,
+        user: User,
+    },
+    UserPolicyPut {
+        user: UserName,
+        name: PolicyName,
+        policy: IdentityPolicy,
+    },
+    UserPolicyDeleted {
+        user: UserName,
+        name: PolicyName,
+    },
+    UserDeleted(UserName),
+    AccessKeyCreated {
+        id: AccessKeyId,
+        entry: AccessKeyEntry,
+    },
+    AccessKeyDeleted(AccessKeyId),
+}
+
+/// The change does not fit the state: what it speaks about is not there, or is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mismatch;
+
+impl Change {
+    /// Whether the change fits the state.
+    pub(crate) fn check(&self, state: &State) -> Result<(), Mismatch> {
+        let fits = match self {
+            Self::Founded { .. } => state.changes == 0,
+            Self::KeyCreated(key) => !state.keys.contains_key(&key.id),
+            Self::KeyEnabled(key)
+            | Self::KeyDisabled(key)
+            | Self::KeyPolicyPut { key, .. }
+            | Self::DeletionScheduled { key, .. }
+            | Self::DeletionCancelled(key)
+            | Self::KeyDeleted(key) => state.keys.contains_key(key),
+            Self::AliasCreated { name, alias } => {
+                !state.aliases.contains_key(name) && state.keys.contains_key(&alias.target)
+            }
+            Self::UserCreated { name, .. } => !state.users.contains_key(name),
+            Self::UserPolicyPut { user, .. } | Self::UserDeleted(user) => {
+                state.users.contains_key(user)
+            }
+            Self::UserPolicyDeleted { user, name } => {
+                state.users.get(user).is_some_and(|user| user.policies.contains_key(name))
+            }
+            Self::AccessKeyCreated { id, .. } => !state.access_keys.contains_key(id),
+            Self::AccessKeyDeleted(id) => state.access_keys.contains_key(id),
+        };
+        let founded = state.founded.is_some() || matches!(self, Self::Founded { .. });
+        if fits && founded { Ok(()) } else { Err(Mismatch) }
+    }
+}
+
+impl State {
+    /// Applies a change that was checked against this very state.
+    pub(crate) fn apply(&mut self, change: Change) {
+        self.changes += 1;
+        match change {
+            Change::Founded { founded, root_access_key, entry } => {
+                self.founded = Some(founded);
+                self.access_keys.insert(root_access_key, entry);
+            }
+            Change::KeyCreated(key) => {
+                self.keys.insert(key.id, *key);
+            }
+            Change::KeyEnabled(key) => self.set_state(key, KeyState::Enabled),
+            Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {
+                self.set_state(key, KeyState::Disabled);
+            }
+            Change::DeletionScheduled { key, date } => {
+                self.set_state(key, KeyState::PendingDeletion { date });
+            }
+            Change::KeyPolicyPut { key, policy } => {
+                if let Some(key) = self.keys.get_mut(&key) {
+                    key.policy = policy;
+                }
+            }
+            Change::KeyDeleted(key) => {
+                self.keys.remove(&key);
+                self.aliases.retain(|_, alias| alias.target != key);
+            }
+            Change::AliasCreated { name, alias } => {
+                self.aliases.insert(name, alias);
+            }
+            Change::UserCreated { name, user } => {
+                self.users.insert(name, user);
+            }
+            Change::UserPolicyPut { user, name, policy } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.policies.insert(name, policy);
+                }
+            }
+            Change::UserPolicyDeleted { user, name } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.policies.remove(&name);
+                }
+            }
+            Change::UserDeleted(name) => {
+                self.users.remove(&name);
+            }
+            Change::AccessKeyCreated { id, entry } => {
+                self.access_keys.insert(id, entry);
+            }
+            Change::AccessKeyDeleted(id) => {
+                self.access_keys.remove(&id);
+            }
+        }
+    }
+
+    fn set_state(&mut self, key: KeyId, state: KeyState) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.state = state;
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What the engine knows: keys, aliases, users, access keys. A view over the ledger, never the truth itself.
+//!
+//! The truth is the sequence of [`Change`]s in the ledger's frames. [`State::apply`] is the only way to change a state, and
+//! the same code runs in a call and in a replay, so what was answered and what is rebuilt cannot differ. Nothing in here
+//! is in the clear: material and secrets are sealed by the root key.
+
+mod change;
+
+use std::collections::BTreeMap;
+
+use keytrail_auth::{AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, UserId, UserName};
+use keytrail_event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorCode, Refusal};
+use crate::material::{Material, WrappedMaterial};
+use crate::metadata::{KeyFacts, Tag};
+use crate::names::{AliasName, KeyArn, KeyId};
+use crate::parameters::{Description, PolicyName};
+use crate::{Config, RootKey};
+
+pub(crate) use change::Change;
+
+/// The whole state of one engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    /// How many changes led here; the next change must carry this number, so that none can be missing or doubled.
+    pub(crate) changes: u64,
+    /// Account and region, from the first change; `None` before it.
+    pub(crate) founded: Option<Founded>,
+    pub(crate) keys: BTreeMap<KeyId, Key>,
+    pub(crate) aliases: BTreeMap<AliasName, Alias>,
+    pub(crate) users: BTreeMap<UserName, User>,
+    pub(crate) access_keys: BTreeMap<AccessKeyId, AccessKeyEntry>,
+}
+
+/// What the data directory was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Founded {
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+/// A KMS key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    pub(crate) id: KeyId,
+    pub(crate) arn: KeyArn,
+    #[serde(with = "unix_nanos")]
+    pub(crate) created: Timestamp,
+    pub(crate) description: Description,
+    pub(crate) policy: KeyPolicy,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) state: KeyState,
+    material: WrappedMaterial,
+}
+
+/// What may be done with a key
+/// ([key states](https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum KeyState {
+    Enabled,
+    Disabled,
+    PendingDeletion {
+        /// When the key is deleted.
+        #[serde(with = "unix_nanos")]
+        date: Timestamp,
+    },
+}
+
+/// A second name of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alias {
+    pub(crate) target: KeyId,
+    #[serde(with = "unix_nanos")]
+    pub(crate) created: Timestamp,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    #[serde(with = "unix_nanos")]
+    pub(crate) created: Timestamp,
+    pub(crate) policies: BTreeMap<PolicyName, IdentityPolicy>,
+}
+
+/// An access key, its secret sealed under the key's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKeyEntry {
+    pub(crate) owner: Owner,
+    #[serde(with = "unix_nanos")]
+    pub(crate) created: Timestamp,
+    #[serde(with = "base64_text")]
+    pub(crate) sealed_secret: Vec<u8>,
+}
+
+/// Whose access key it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Owner {
+    Root,
+    User(UserName),
+}
+
+impl State {
+    /// The first date on which a key is to be deleted.
+    pub(crate) fn next_deletion(&self) -> Option<Timestamp> {
+        self.keys.values().filter_map(Key::deletion_date).min()
+    }
+
+    /// The aliases of a key.
+    pub(crate) fn aliases_of(&self, key: KeyId) -> impl Iterator<Item = &AliasName> {
+        self.aliases.iter().filter(move |(_, alias)| alias.target == key).map(|(name, _)| name)
+    }
+
+    /// The access keys of a user.
+    pub(crate) fn access_keys_of<'a>(
+        &'a self,
+        user: &'a UserName,
+    ) -> impl Iterator<Item = &'a AccessKeyId> {
+        let owned = move |entry: &AccessKeyEntry| entry.owner == Owner::User(user.clone());
+        self.access_keys.iter().filter(move |(_, entry)| owned(entry)).map(|(id, _)| id)
+    }
+}
+
+impl Key {
+    /// A new key, enabled, with its material.
+    pub(crate) fn new(
+        (id, arn): (KeyId, KeyArn),
+        created: Timestamp,
+        (description, policy, tags): (Description, KeyPolicy, Vec<Tag>),
+        material: WrappedMaterial,
+    ) -> Self {
+        Self { id, arn, created, description, policy, tags, state: KeyState::Enabled, material }
+    }
+
+    /// Opens the key's material for a caller who may use *this* key: the token says which one it was decided for.
+    pub(crate) fn material(
+        &self,
+        authorized: &Authorized,
+        root_key: &RootKey,
+    ) -> Result<Material, Refusal> {
+        if authorized.resource() != self.arn.as_str() {
+            return Err(Refusal::internal());
+        }
+        self.material.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
+    }
+
+    /// The id of the material that encrypts now.
+    pub(crate) fn material_id(&self) -> crate::material::MaterialId {
+        self.material.id
+    }
+
+    /// Refuses unless the key may be used for cryptography.
+    pub(crate) fn check_enabled(&self) -> Result<(), Refusal> {
+        match self.state {
+            KeyState::Enabled => Ok(()),
+            KeyState::Disabled => Err(Refusal::new(
+                ErrorCode::DisabledException,
+                format!("{} is disabled.", self.arn),
+            )),
+            KeyState::PendingDeletion { .. } => self.check_not_pending(),
+        }
+    }
+
+    /// Refuses if the key is waiting for its deletion.
+    pub(crate) fn check_not_pending(&self) -> Result<(), Refusal> {
+        match self.state {
+            KeyState::PendingDeletion { .. } => {
+                let text = format!("{} is pending deletion.", self.arn);
+                Err(Refusal::new(ErrorCode::KMSInvalidStateException, text))
+            }
+            KeyState::Enabled | KeyState::Disabled => Ok(()),
+        }
+    }
+
+    /// When it is to be deleted, if it is.
+    pub(crate) fn deletion_date(&self) -> Option<Timestamp> {
+        match self.state {
+            KeyState::PendingDeletion { date } => Some(date),
+            KeyState::Enabled | KeyState::Disabled => None,
+        }
+    }
+
+    pub(crate) fn metadata(&self, config: &Config) -> KeyFacts {
+        KeyFacts {
+            account: config.account.clone(),
+            key_id: self.id.to_string(),
+            arn: self.arn.clone(),
+            creation_date: self.created,
+            enabled: self.state == KeyState::Enabled,
+            description: self.description.as_str().to_owned(),
+            key_state: self.state.as_str(),
+            deletion_date: self.deletion_date(),
+            current_key_material_id: self.material.id.to_string(),
+        }
+    }
+}
+
+impl KeyState {
+    /// AWS's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion { .. } => "PendingDeletion",
+        }
+    }
+}
+
+/// Times as nanoseconds since 1970.
+mod unix_nanos {
+    use keytrail_event::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.unix_nanos().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        u64::deserialize(deserializer).map(Timestamp::from_unix_nanos)
+    }
+}
+
+/// Sealed bytes as base64.
+pub(crate) mod base64_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
