@@ -32,7 +32,10 @@ pub fn read_log(text: &[u8]) -> LogRecords<'_> {
             kind = LogKind::Digest;
             records.clear();
         }
-        (LogKind::Envelope, [_, ..]) if records.iter().all(|record| is_insight(record.bytes)) => {
+        (LogKind::Envelope, [first, ..])
+            if first_value(text).is_some_and(|(offset, _)| offset == first.offset)
+                && records.iter().all(|record| is_insight(record.bytes)) =>
+        {
             kind = LogKind::Insight;
         }
         _ => {}
@@ -49,16 +52,7 @@ pub fn split_log<'a>(
     text: &'a [u8],
     each: &mut dyn FnMut(LogRecord<'a>, Result<Row<'a>, RecordError>),
 ) -> LogEnd {
-    let mut scan = Scanner::new(text, 0);
-    scan.skip_space();
-    let first = if let Some(array) = records_array(text, &scan) {
-        scan.at = array + 1;
-        scan.skip_space();
-        Some(scan)
-    } else {
-        (scan.peek() == b'{').then_some(scan)
-    };
-    if first.is_some_and(|first| is_digest_or_insight(text, first)) {
+    if first_value(text).is_some_and(|(_, first)| is_digest(first) || is_insight(first)) {
         let LogRecords { records, broken, kind } = read_log(text);
         if matches!(kind, LogKind::Digest | LogKind::Insight) {
             return LogEnd { records: records.len(), broken, kind };
@@ -83,7 +77,7 @@ pub enum LogKind {
     Lines,
     /// A digest file: not a log; it has no records.
     Digest,
-    /// An envelope whose events are all Insights events. They are among the records nevertheless.
+    /// An envelope whose events are all Insights events. [`read_log`] lists them nevertheless.
     Insight,
     /// No text at all, or white space.
     Empty,
@@ -339,11 +333,18 @@ fn records_array(text: &[u8], scan: &Scanner<'_>) -> Option<usize> {
     (is_envelope && ahead.peek() == b'[').then_some(ahead.at)
 }
 
-/// Whether the value under the cursor makes it worth asking what the whole file is.
-fn is_digest_or_insight(text: &[u8], mut scan: Scanner<'_>) -> bool {
+/// The value that comes first in a file, within the envelope if there is one: it decides whether
+/// the file may be no log at all.
+fn first_value(text: &[u8]) -> Option<(usize, &[u8])> {
+    let mut scan = Scanner::new(text, 0);
+    scan.skip_space();
+    if let Some(array) = records_array(text, &scan) {
+        scan.at = array + 1;
+        scan.skip_space();
+    }
     let start = scan.at;
-    let first = scan.value().ok().and_then(|()| text.get(start..scan.at));
-    first.is_some_and(|first| is_digest(first) || is_insight(first))
+    scan.value().ok()?;
+    Some((start, text.get(start..scan.at)?))
 }
 
 /// Whether an object is a digest file (AWS user guide, "CloudTrail digest file structure").

@@ -123,6 +123,8 @@ fn digests_and_insights_are_told_from_logs() {
     let insight = r#"{"eventCategory":"Insight"}"#;
     let log = format!(r#"{{"Records":[{insight},{insight}]}}"#);
     whole(&log, LogKind::Insight, &[insight, insight]);
+    let late = format!(r#"{{"Records":[]}}{{"Records":[{insight}]}}"#);
+    whole(&late, LogKind::Envelope, &[insight]);
     let mixed = format!(r#"{{"Records":[{insight},{{}}]}}"#);
     whole(&mixed, LogKind::Envelope, &[insight, "{}"]);
 }
