@@ -14,9 +14,9 @@
 //! | a second one of the same name | the first one's | `?` |
 //! | unknown | – | `?` |
 //!
-//! "Usual form" of a string is [`escape`](crate::Json) of its content; of a time, whole seconds
-//! with `Z`. Another form's cell still holds the *meaning*: text unescaped, numbers as their text,
-//! times of any RFC 3339 form. A filter must not be dodged by writing `kms` as `\u006bms`.
+//! The usual form of a string is that with the fewest escapes; of a time, whole seconds with `Z`.
+//! Another form's cell still holds the *meaning*: text unescaped, numbers as their text, times with
+//! fractions and offsets. A filter must not be dodged by writing `kms` as `\u006bms`.
 //!
 //! A row is a function of the record's bytes alone. Verification rebuilds the bytes from a row,
 //! splits them again and compares all cells, so that an edited cell of any kind shows.
@@ -30,7 +30,7 @@ use crate::derived::kms_keys;
 use crate::json::{Unescaped, unescape};
 use crate::layout::{Container, EXTRA, Member, NULL, Place, Scope};
 use crate::scan::{Fault, Quoted, Scanner};
-use crate::time::event_seconds;
+use crate::time::{event_seconds, loose_micros};
 use crate::{Cell, RecordError, Row, join};
 
 /// Takes one record apart: any JSON object, of whatever `eventVersion`.
@@ -239,10 +239,7 @@ impl<'a> Splitter<'a> {
             (Kind::Bool, "true") => Cell::Bool(true),
             (Kind::Bool, "false") => Cell::Bool(false),
             (Kind::Bool, _) => Cell::Null,
-            (Kind::Time, text) => match text.parse::<jiff::Timestamp>() {
-                Ok(time) => Cell::Time(time.as_microsecond()),
-                Err(_) => Cell::Null,
-            },
+            (Kind::Time, text) => loose_micros(text).map_or(Cell::Null, Cell::Time),
         })
     }
 

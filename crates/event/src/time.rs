@@ -123,6 +123,35 @@ pub(crate) fn event_seconds(text: &str) -> Option<i64> {
     Offset::UTC.to_timestamp(civil).ok().map(jiff::Timestamp::as_second)
 }
 
+/// Microseconds since 1970 of `YYYY-MM-DDTHH:MM:SS`, an optional fraction of 1 to 9 digits, and `Z`
+/// or `+HH:MM`: the RFC 3339 times that other programs write. Digits beyond microseconds are cut
+/// off.
+///
+/// Spelled out, not left to a library's idea of a date: a cell must be the same whoever splits the
+/// record again, years later.
+pub(crate) fn loose_micros(text: &str) -> Option<i64> {
+    let (civil, tail) = text.split_at_checked(EVENT_TIME_LENGTH - 1)?;
+    let seconds = event_seconds(&format!("{civil}Z"))?;
+    let (fraction, zone) = match tail.strip_prefix('.') {
+        Some(tail) => tail.split_at_checked(tail.find(|c: char| !c.is_ascii_digit())?)?,
+        None => ("0", tail),
+    };
+    if !(1..=9).contains(&fraction.len()) {
+        return None;
+    }
+    let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    let east = match *zone.as_bytes() {
+        [b'Z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (i64::from(two(h1, h2)?), i64::from(two(m1, m2)?));
+            let east = hours * 3600 + minutes * 60;
+            (hours < 24 && minutes < 60).then_some(if sign == b'-' { -east } else { east })?
+        }
+        _ => return None,
+    };
+    Some((seconds - east) * 1_000_000 + micros)
+}
+
 /// Appends `YYYY-MM-DDTHH:MM:SSZ`; `None`, and nothing appended, outside the years 0000 to 9999.
 pub(crate) fn push_event_time(out: &mut String, seconds: i64) -> Option<()> {
     let civil = civil_of_seconds(seconds).filter(|civil| civil.year() >= 0)?;
@@ -217,6 +246,37 @@ mod tests {
         assert_eq!((time.unix_seconds(), time.unix_micros()), (1, 1_999_999));
         assert_eq!(Timestamp::from_unix_seconds(u64::MAX).unix_nanos(), u64::MAX);
         assert_eq!(Timestamp::from_unix_nanos(u64::MAX).event_time(), "2554-07-21T23:34:33Z");
+    }
+
+    #[test]
+    fn loose_times_are_those_of_rfc_3339() {
+        let midnight = 1_767_312_000_000_000; // 2026-01-02T00:00:00Z
+        for (text, micros) in [
+            ("2026-01-02T00:00:00Z", midnight),
+            ("2026-01-02T00:00:00.5Z", midnight + 500_000),
+            ("2026-01-02T00:00:00.123456789Z", midnight + 123_456),
+            ("2026-01-02T05:30:00+05:30", midnight),
+            ("2026-01-01T16:00:00.000-08:00", midnight),
+            ("1969-12-31T23:59:59.999999Z", -1),
+        ] {
+            assert_eq!(loose_micros(text), Some(micros), "{text}");
+            let general: jiff::Timestamp = text.parse().unwrap();
+            assert_eq!(general.as_nanosecond().div_euclid(1000), i128::from(micros), "{text}");
+        }
+        for bad in [
+            "2026-01-02T00:00:00",
+            "2026-01-02T00:00:00.Z",
+            "2026-01-02T00:00:00.1234567890Z",
+            "2026-01-02T00:00:00.5",
+            "2026-01-02T00:00:00+0530",
+            "2026-01-02T00:00:00+24:00",
+            "2026-01-02T00:00:00Z[UTC]",
+            "2026-02-30T00:00:00.5Z",
+            "2026-01-02T00:00:0ü",
+            "",
+        ] {
+            assert_eq!(loose_micros(bad), None, "{bad}");
+        }
     }
 
     proptest! {
