@@ -73,7 +73,8 @@ pub(crate) fn read_batch(bytes: &[u8], tip: &Tip) -> Result<Batch, BadBatch> {
             }
             Item::Trailer(_) if tip.size() == first => return Err(bad(Fault::Empty)),
             Item::Trailer(trailer) => {
-                if (trailer.size, trailer.root) != (tip.size(), tip.frontier.root()) {
+                let tree = (first, tip.size(), tip.frontier.root());
+                if (trailer.first, trailer.size, trailer.root) != tree {
                     return Err(bad(Fault::Tree));
                 }
                 return Ok(Batch { len: offset + len, tip, trailer });

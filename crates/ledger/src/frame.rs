@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frame    len u32 · crc32c u32 · entry[82] · salt[16] · payload_len u32 · payload · state
-//! trailer  len u32 · crc32c u32 · "KTBATCH1" · size u64 · root[32] · mac[32]      (big-endian)
+//! trailer  len u32 · crc32c u32 · "KTBATCH1" · first u64 · size u64 · root[32] · mac[32]
 //! ```
 //!
 //! `len` counts the bytes after `crc32c`; the checksum covers `len` and those bytes, so that no bit
@@ -25,7 +25,7 @@ pub(crate) const PREFIX_LEN: usize = 8;
 /// Bytes of a frame besides payload and state.
 pub(crate) const FRAME_OVERHEAD: usize = PREFIX_LEN + ENTRY_LEN + SALT_LEN + 4;
 /// Bytes of a trailer.
-pub(crate) const TRAILER_LEN: usize = PREFIX_LEN + TRAILER_MARK.len() + 8 + Hash::LEN + MAC_LEN;
+pub(crate) const TRAILER_LEN: usize = PREFIX_LEN + TRAILER_MARK.len() + 8 + 8 + Hash::LEN + MAC_LEN;
 /// Bytes of the largest frame.
 pub(crate) const FRAME_LEN_MAX: usize = FRAME_OVERHEAD + PAYLOAD_LEN_MAX + STATE_LEN_MAX;
 /// What a trailer has where a frame has its entry.
@@ -50,8 +50,14 @@ impl FrameRef<'_> {
 /// The end of a batch: everything before it was written together and belongs to this tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trailer {
+    /// Sequence of the first entry of the batch: a trailer that survives damage before it tells
+    /// whether it ends the damaged batch or a later one.
+    pub(crate) first: u64,
+    /// Entries in the log behind the batch.
     pub(crate) size: u64,
+    /// Root of the tree over them.
     pub(crate) root: Hash,
+    /// [`crate::seal::Seal::batch`] over all of that.
     pub(crate) mac: [u8; MAC_LEN],
 }
 
@@ -109,9 +115,11 @@ fn parse_frame(body: &[u8]) -> Option<FrameRef<'_>> {
 
 fn parse_trailer(body: &[u8]) -> Option<Trailer> {
     let rest = body.strip_prefix(&TRAILER_MARK)?;
+    let (first, rest) = rest.split_first_chunk::<8>()?;
     let (size, rest) = rest.split_first_chunk::<8>()?;
     let (root, mac) = rest.split_first_chunk::<{ Hash::LEN }>()?;
     Some(Trailer {
+        first: u64::from_be_bytes(*first),
         size: u64::from_be_bytes(*size),
         root: Hash::from_bytes(*root),
         mac: mac.try_into().ok()?,
@@ -140,6 +148,7 @@ pub(crate) fn write_frame(
 pub(crate) fn write_trailer(buffer: &mut Vec<u8>, trailer: &Trailer) {
     let start = begin(buffer);
     buffer.extend_from_slice(&TRAILER_MARK);
+    buffer.extend_from_slice(&trailer.first.to_be_bytes());
     buffer.extend_from_slice(&trailer.size.to_be_bytes());
     buffer.extend_from_slice(trailer.root.as_bytes());
     buffer.extend_from_slice(&trailer.mac);
@@ -204,7 +213,7 @@ mod tests {
     }
 
     fn trailer() -> Trailer {
-        Trailer { size: 10, root: Hash::of(b"root"), mac: [7; 32] }
+        Trailer { first: 8, size: 10, root: Hash::of(b"root"), mac: [7; 32] }
     }
 
     fn trailer_bytes() -> Vec<u8> {
@@ -261,7 +270,7 @@ mod tests {
     #[test]
     fn impossible_lengths_are_refused_before_anything_is_read() {
         let mut bytes = frame(b"payload", b"");
-        for len in [0_u32, 79, u32::MAX, 0x7fff_ffff] {
+        for len in [0_u32, 87, u32::MAX, 0x7fff_ffff] {
             bytes[..4].copy_from_slice(&len.to_be_bytes());
             assert_eq!(parse(&bytes), Err(FrameError::Length), "{len}");
         }

@@ -178,8 +178,7 @@ impl Scan<'_> {
         if before.size() < signed_size && signed_size < tip.size() {
             return Err(self.forked(signed_size));
         }
-        let ours = self.seal.holds_for_batch(trailer.size, &trailer.root, &trailer.mac);
-        if tip.size() > signed_size && !ours {
+        if tip.size() > signed_size && !self.seal.holds_for_batch(trailer) {
             let detail = "the batch is unsigned and not by the holder of the key";
             return Err(damaged(&self.name, offset as u64, before.size(), detail));
         }
@@ -216,16 +215,17 @@ impl Scan<'_> {
             return damage(&bad.fault.to_string());
         }
         // A batch is begun only when the one before is durable, so a crash tears the last one
-        // only, and its trailer, if it reached the disk, ends the file. A trailer with more behind
-        // it belongs to a batch that was completed: the damage is not from a crash. Codes and sizes
-        // keep out trailers that a payload repeats.
+        // only, and its trailer, if it reached the disk, ends the file. A trailer of a later batch,
+        // or one with more behind it, shows that the batch was once whole: the damage is not from
+        // a crash. Sizes and codes keep out trailers that a payload repeats.
         let rest = &self.bytes[offset..];
-        let later = frame::find_trailer(rest, |trailer| {
-            trailer.size > tip.size()
-                && self.seal.holds_for_batch(trailer.size, &trailer.root, &trailer.mac)
+        let found = frame::find_trailer(rest, |trailer| {
+            trailer.size > tip.size() && self.seal.holds_for_batch(trailer)
         });
-        match later {
-            Some((at, _)) if at + frame::TRAILER_LEN < rest.len() => {
+        match found {
+            Some((at, trailer))
+                if trailer.first > tip.size() || at + frame::TRAILER_LEN < rest.len() =>
+            {
                 damage("damaged, and later batches follow")
             }
             _ => Ok(()),

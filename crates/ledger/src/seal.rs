@@ -11,6 +11,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::frame::Trailer;
 use crate::hash::Hash;
 use crate::note::SigningKey;
 use crate::origin::Origin;
@@ -35,14 +36,15 @@ impl Seal {
         Self { keyed }
     }
 
-    /// The code of a batch that ends at this size and root.
-    pub(crate) fn batch(&self, size: u64, root: &Hash) -> [u8; MAC_LEN] {
-        self.over_batch(size, root).finalize().into_bytes().into()
+    /// The code of a batch that begins with this entry, and ends at this size and root.
+    pub(crate) fn batch(&self, first: u64, size: u64, root: &Hash) -> [u8; MAC_LEN] {
+        self.over_batch(first, size, root).finalize().into_bytes().into()
     }
 
-    /// Whether `mac` is the code of that batch; takes the same time whatever differs.
-    pub(crate) fn holds_for_batch(&self, size: u64, root: &Hash, mac: &[u8; MAC_LEN]) -> bool {
-        self.over_batch(size, root).verify(&(*mac).into()).is_ok()
+    /// Whether the code in a trailer is its own; takes the same time whatever differs.
+    pub(crate) fn holds_for_batch(&self, trailer: &Trailer) -> bool {
+        let Trailer { first, size, root, mac } = trailer;
+        self.over_batch(*first, *size, root).verify(&(*mac).into()).is_ok()
     }
 
     /// The code of a segment header with these bytes.
@@ -57,9 +59,10 @@ impl Seal {
 
     // The first byte tells the two uses apart.
 
-    fn over_batch(&self, size: u64, root: &Hash) -> Hmac<Sha256> {
+    fn over_batch(&self, first: u64, size: u64, root: &Hash) -> Hmac<Sha256> {
         let mut mac = self.keyed.clone();
         mac.update(b"b");
+        mac.update(&first.to_be_bytes());
         mac.update(&size.to_be_bytes());
         mac.update(root.as_bytes());
         mac
@@ -77,6 +80,7 @@ impl Seal {
 #[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
     use super::Seal;
+    use crate::frame::Trailer;
     use crate::hash::Hash;
     use crate::note::SigningKey;
     use crate::origin::Origin;
@@ -87,13 +91,19 @@ mod tests {
             Seal::new(&SigningKey::from_seed(&[seed; 32]), &Origin::new(origin).unwrap())
         };
         let root = Hash::of(b"root");
-        let mac = seal(1, "a").batch(5, &root);
-        assert!(seal(1, "a").holds_for_batch(5, &root, &mac));
-        assert!(!seal(1, "b").holds_for_batch(5, &root, &mac));
-        assert!(!seal(2, "a").holds_for_batch(5, &root, &mac));
-        assert!(!seal(1, "a").holds_for_batch(6, &root, &mac));
-        assert!(!seal(1, "a").holds_for_batch(5, &Hash::of(b"other"), &mac));
-        let bytes = [5_u64.to_be_bytes().as_slice(), root.as_bytes()].concat();
+        let mac = seal(1, "a").batch(4, 5, &root);
+        let trailer = Trailer { first: 4, size: 5, root, mac };
+        assert!(seal(1, "a").holds_for_batch(&trailer));
+        assert!(!seal(1, "b").holds_for_batch(&trailer));
+        assert!(!seal(2, "a").holds_for_batch(&trailer));
+        for other in [
+            Trailer { first: 3, ..trailer },
+            Trailer { size: 6, ..trailer },
+            Trailer { root: Hash::of(b"other"), ..trailer },
+        ] {
+            assert!(!seal(1, "a").holds_for_batch(&other));
+        }
+        let bytes = [&4_u64.to_be_bytes()[..], &5_u64.to_be_bytes(), root.as_bytes()].concat();
         assert!(!seal(1, "a").holds_for_header(&bytes, &mac));
         let mac = seal(1, "a").header(&bytes);
         assert!(seal(1, "a").holds_for_header(&bytes, &mac));

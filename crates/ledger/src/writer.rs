@@ -67,11 +67,8 @@ impl Writer {
         //    and before leaves nothing of it.
         let mut tip = self.tip.clone();
         let receipts = self.encode(appends, &mut tip);
-        let trailer = Trailer {
-            size: tip.size(),
-            root: tip.frontier.root(),
-            mac: self.seal.batch(tip.size(), &tip.frontier.root()),
-        };
+        let (first, size, root) = (self.tip.size(), tip.size(), tip.frontier.root());
+        let trailer = Trailer { first, size, root, mac: self.seal.batch(first, size, &root) };
         frame::write_trailer(&mut self.buffer, &trailer);
 
         // 3. Write it. A crash leaves any part of it, in any order of its sectors: a torn tail. No

@@ -194,10 +194,14 @@ proptest! {
         let leaves = leaves(before + more);
         let (first, rest) = leaves.split_at(usize::try_from(before).unwrap());
         let mut frontier = Frontier::new();
-        first.iter().for_each(|leaf| frontier.push(*leaf));
+        for leaf in first {
+            frontier.push(*leaf);
+        }
         let hashes = frontier.hashes().to_vec();
         let mut again = Frontier::from_parts(before, hashes.clone()).unwrap();
-        rest.iter().for_each(|leaf| again.push(*leaf));
+        for leaf in rest {
+            again.push(*leaf);
+        }
         prop_assert_eq!(again.root(), root_of(&leaves));
         prop_assert_eq!(again.size(), before + more);
         prop_assert!(Frontier::from_parts(before + (1 << 62), hashes.clone()).is_none());

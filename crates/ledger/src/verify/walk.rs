@@ -29,6 +29,8 @@ pub(super) struct Walk<'a> {
     prev: Option<Hash>,
     time_ns: u64,
     tree: Option<Frontier>,
+    /// The sequence with which the batch began; unknown behind damage.
+    batch_first: Option<u64>,
     /// Whether the tree was compared with the signed root.
     compared: bool,
     /// The first entry that no signature covers.
@@ -66,6 +68,7 @@ impl<'a> Walk<'a> {
             expected: Some(0),
             time_ns: 0,
             tree: Some(Frontier::new()),
+            batch_first: Some(0),
             compared: false,
             unsigned: None,
             entries: 0,
@@ -182,7 +185,7 @@ impl<'a> Walk<'a> {
             let place = place(segment.name, at);
             self.report.find(kind, place, format!("{detail} (its sequence: {size})"));
         }
-        self.expected = Some(tip.size());
+        (self.expected, self.batch_first) = (Some(tip.size()), Some(tip.size()));
         self.prev = Some(tip.prev);
         self.time_ns = tip.time_ns;
         self.tree = Some(tip.frontier.clone());
@@ -204,7 +207,10 @@ impl<'a> Walk<'a> {
                     batch = offset;
                 }
                 Err(error) => match self.damage(segment, error, offset) {
-                    Some(next) if next.ends_batch => (offset, batch) = (next.offset, next.offset),
+                    Some(next) if next.ends_batch => {
+                        (offset, batch) = (next.offset, next.offset);
+                        self.batch_first = self.expected;
+                    }
                     Some(next) => offset = next.offset,
                     None => return,
                 },
@@ -227,11 +233,11 @@ impl<'a> Walk<'a> {
         match self.expected {
             Some(expected) if entry.sequence > expected => {
                 find(FindingKind::Missing, &format!("sequence {expected} was expected here"));
-                (self.prev, self.tree) = (None, None);
+                (self.prev, self.tree, self.batch_first) = (None, None, None);
             }
             Some(expected) if entry.sequence < expected => {
                 find(FindingKind::Inserted, &format!("sequence {expected} was expected here"));
-                (self.prev, self.tree) = (None, None);
+                (self.prev, self.tree, self.batch_first) = (None, None, None);
             }
             _ => {}
         }
@@ -311,8 +317,11 @@ impl<'a> Walk<'a> {
         if batch.is_empty() {
             let place = place(segment.name, at);
             self.report.find(FindingKind::Inserted, place, "the end of a batch without entries");
-        } else if self.expected.is_some_and(|expected| expected != trailer.size) {
-            let detail = format!("names {} entries, there are {:?}", trailer.size, self.expected);
+        } else if self.expected.is_some_and(|expected| expected != trailer.size)
+            || self.batch_first.is_some_and(|first| first != trailer.first)
+        {
+            let Trailer { first, size, .. } = trailer;
+            let detail = format!("says that it ends a batch with the sequences {first}..{size}");
             self.report.find(FindingKind::Metadata, place(segment.name, at), detail);
         } else if self.tree.as_ref().is_some_and(|tree| tree.root() != trailer.root) {
             let place = place(segment.name, batch.start..at.end);
@@ -320,6 +329,7 @@ impl<'a> Walk<'a> {
             let detail = "the entries of the batch make another tree than its end names";
             self.report.find(FindingKind::Modified, place, detail);
         }
+        self.batch_first = self.expected;
     }
 
     fn compare_signed(&mut self, name: &str) {
@@ -371,6 +381,7 @@ impl<'a> Walk<'a> {
             return None;
         };
         self.lose(Some(trailer.size));
+        self.batch_first = Some(trailer.size);
         Some(offset + at + TRAILER_LEN)
     }
 
