@@ -220,7 +220,7 @@ fn a_history_rewritten_to_the_end_has_another_root_than_the_signed_one() {
 fn a_forged_extension_without_a_signature_is_named_with_its_bytes() {
     let mut image = good();
     let segments = [&image.files[FIRST], &image.files[SECOND], &image.files[THIRD]];
-    let segments = segments.map(|segment| segment.clone());
+    let segments = segments.map(Vec::clone);
     let batch = forge::batch_after(&[&segments[0], &segments[1], &segments[2]], b"forged");
     let start = segments[2].len();
     image.file(THIRD).extend(&batch);
