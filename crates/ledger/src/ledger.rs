@@ -100,9 +100,6 @@ pub struct Recovery {
     pub signed_again: u64,
     /// Files with torn tails, relative to the ledger's directory.
     pub quarantined: Vec<String>,
-    /// Whether the checkpoint was empty, as a crash of the machine can leave it. How long the log
-    /// was is then known from its segments only.
-    pub checkpoint_empty: bool,
 }
 
 /// A ledger open for writing; the only one for its directory, in any process.
@@ -192,6 +189,7 @@ impl Ledger {
             seal,
             tip,
             segment,
+            checkpoint: None,
             settled: 0,
             buffer: Vec::new(),
         };
@@ -217,24 +215,22 @@ impl Ledger {
             let (expected, found) = (verifying_key.to_string(), found.to_string());
             return Err(LedgerError::WrongKey { expected, found });
         }
-        let signed = recover::read_checkpoint(&*storage, &verifying_key)?;
-        let signed = signed.map(|(_, checkpoint)| checkpoint);
+        let (_, signed) = recover::read_checkpoint(&*storage, &verifying_key)?;
         let seal = Seal::new(&key, &origin);
         let names = storage.list().map_err(failed("list", "the ledger's directory"))?;
-        let end = recover::find_end(&*storage, &names, &verifying_key, &seal, signed.as_ref())?;
+        let end = recover::find_end(&*storage, &names, &verifying_key, &seal, &signed)?;
 
         recover::remove_temporaries(&*storage, &names)?;
-        let mut wreck = recover::put_aside(&*storage, &names, &end)?;
-        recover::rewrite(&*storage, &end, signed.as_ref())?;
-        wreck.checkpoint_empty = signed.is_none();
+        let wreck = recover::put_aside(&*storage, &names, &end)?;
+        recover::rewrite(&*storage, &end, &signed)?;
         let recovery = Recovery {
-            signed_again: end.tip.size() - signed.map_or(0, |signed| signed.size),
+            signed_again: end.tip.size() - signed.size,
             quarantined: wreck.torn.iter().map(|torn| torn.file.clone()).collect(),
-            checkpoint_empty: wreck.checkpoint_empty,
         };
-        let told = (!wreck.is_nothing()).then(|| own(EntryKind::Recovery, time_ns, wreck.write()));
+        let told =
+            (!wreck.torn.is_empty()).then(|| own(EntryKind::Recovery, time_ns, wreck.write()));
 
-        let file = storage.append_to(&end.segment).map_err(failed("open", &end.segment))?;
+        let file = storage.open(&end.segment).map_err(failed("open", &end.segment))?;
         let segment = OpenSegment { name: end.segment, len: end.whole.len() as u64, file };
         let writer = Writer {
             storage,
@@ -245,6 +241,7 @@ impl Ledger {
             seal,
             tip: end.tip,
             segment,
+            checkpoint: None,
             settled: 0,
             buffer: Vec::new(),
         };
@@ -252,7 +249,7 @@ impl Ledger {
         Ok((ledger, recovery))
     }
 
-    /// Commits `first` and a `start` entry, and makes the checkpoint durable.
+    /// Commits `first` and a `start` entry.
     fn start(
         mut writer: Writer,
         lock: Box<dyn Any + Send + Sync>,
@@ -262,7 +259,6 @@ impl Ledger {
         let verifying_key = writer.key.verifying_key(&writer.origin);
         first.push(own(EntryKind::Start, time_ns, notice::start(&verifying_key)));
         let Committed { checkpoint, note, .. } = writer.commit(&first)?;
-        writer.settle(&note)?;
         Ok(Self {
             origin: writer.origin.clone(),
             verifying_key,
@@ -347,8 +343,7 @@ impl Ledger {
             drop(queue);
             self.lead(batch);
         }
-        let note = self.signed_checkpoint();
-        held(&self.writer).settle(&note)
+        held(&self.writer).settle()
     }
 
     /// Commits a batch as the leader, and hands on.

@@ -32,5 +32,5 @@ pub use note::{NoteError, SignedNote, SigningKey, VerifyingKey};
 pub use origin::{Origin, OriginError};
 pub use reader::{Frame, Frames, Reader};
 pub use report::{Checked, Finding, FindingKind, Report, Verdict};
-pub use storage::{AppendFile, DirStorage, Storage};
+pub use storage::{DirStorage, Storage, StorageFile};
 pub use verify::{verify, verify_frames};

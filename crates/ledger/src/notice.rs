@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! start                                    recovery
-//! writer keytrail-ledger <version>         checkpoint empty                      (if it was)
-//! public-key <name+id+base64>              torn <file> <bytes> <SHA-256 in hex>  (for each)
+//! writer keytrail-ledger <version>         torn <file> <bytes> <SHA-256 in hex>  (for each)
+//! public-key <name+id+base64>
 //! ```
 //!
 //! A `start` entry is the first of every ledger, where it pins the public key, and the first of
@@ -27,13 +27,10 @@ pub(crate) fn started_key(payload: &[u8]) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("public-key "))
 }
 
-/// What was found at the end of a ledger that was not closed.
+/// What was found at the end of a ledger that was not closed: torn tails, each now in a file of its
+/// own. Nearly always one; more when recovering from it was interrupted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wreck {
-    /// The checkpoint file was there and empty: what some file systems leave of a file that was
-    /// replaced shortly before the machine went down.
-    pub(crate) checkpoint_empty: bool,
-    /// Torn tails, each in a file of its own.
     pub(crate) torn: Vec<Torn>,
 }
 
@@ -46,17 +43,9 @@ pub(crate) struct Torn {
 }
 
 impl Wreck {
-    /// Whether there is nothing to tell.
-    pub(crate) fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// The payload of the `recovery` entry that tells of it.
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut text = "recovery\n".to_owned();
-        if self.checkpoint_empty {
-            text.push_str("checkpoint empty\n");
-        }
         for Torn { file, len, sha256 } in &self.torn {
             let _ = writeln!(text, "torn {file} {len} {sha256}"); // a String takes everything
         }
@@ -68,16 +57,12 @@ impl Wreck {
         let text = std::str::from_utf8(payload).ok()?.strip_prefix("recovery\n")?;
         let mut wreck = Self::default();
         for line in text.lines() {
-            if line == "checkpoint empty" {
-                wreck.checkpoint_empty = true;
-            } else {
-                let mut parts = line.strip_prefix("torn ")?.split(' ');
-                wreck.torn.push(Torn {
-                    file: parts.next()?.to_owned(),
-                    len: parts.next()?.parse().ok()?,
-                    sha256: Hash::parse_hex(parts.next()?)?,
-                });
-            }
+            let mut parts = line.strip_prefix("torn ")?.split(' ');
+            wreck.torn.push(Torn {
+                file: parts.next()?.to_owned(),
+                len: parts.next()?.parse().ok()?,
+                sha256: Hash::parse_hex(parts.next()?)?,
+            });
         }
         (wreck.write() == payload).then_some(wreck)
     }
@@ -119,7 +104,7 @@ mod tests {
             len: 345,
             sha256: Hash::of(&[u8::try_from(number).unwrap()]),
         };
-        let wreck = Wreck { checkpoint_empty: true, torn: vec![torn(0), torn(1)] };
+        let wreck = Wreck { torn: vec![torn(0), torn(1)] };
         let payload = wreck.write();
         assert_eq!(Wreck::parse(&payload), Some(wreck));
         for cut in 0..payload.len() {

@@ -5,19 +5,19 @@ use std::str::FromStr;
 
 use crate::hash::Hash;
 
-/// Bytes that an origin may have. C2SP sets no limit; 255 is what a DNS name or a file name allows,
-/// and the reader of an untrusted note needs one.
-pub(crate) const ORIGIN_LEN_MAX: usize = 255;
+/// Bytes that an origin may have. A signed checkpoint names it twice and has 166 bytes besides; it
+/// has to fit into a sector of 512 bytes, in order to be written whole or not at all.
+pub(crate) const ORIGIN_LEN_MAX: usize = 160;
 
 /// The name of a log, by convention a URL without scheme (`audit.example.org/kms/eu1`), unique in
 /// the world: it is what keeps a checkpoint of one log from being taken for another's.
 ///
-/// Printable ASCII without space or `+`, which C2SP's notes and keys use as separators; 1 to 255
+/// Printable ASCII without space or `+`, which C2SP's notes and keys use as separators; 1 to 160
 /// bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(String);
 
-/// The text is no origin: it must be 1 to 255 printable ASCII characters other than space and `+`.
+/// The text is no origin: it must be 1 to 160 printable ASCII characters other than space and `+`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an origin is 1 to {ORIGIN_LEN_MAX} printable ASCII characters without space and \"+\"")]
 pub struct OriginError;
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn separators_control_characters_and_lengths_are_refused() {
         assert!(Origin::new("audit.example.org/kms/eu1").is_ok());
-        assert!(Origin::new(&"a".repeat(255)).is_ok());
-        for bad in ["", "a b", "a+b", "a\nb", "a\u{7f}", "é", "a\0", &"a".repeat(256)] {
+        assert!(Origin::new(&"a".repeat(160)).is_ok());
+        for bad in ["", "a b", "a+b", "a\nb", "a\u{7f}", "é", "a\0", &"a".repeat(161)] {
             assert!(Origin::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -11,14 +11,14 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::batch::read_batch;
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, SALT_LEN};
 use crate::error::LedgerError;
 use crate::frame::{self, FrameRef, Item};
 use crate::note::{SignedNote, VerifyingKey};
 use crate::recover::{read_checkpoint, read_public_key};
 use crate::segment::{Header, SEGMENT_LEN_MAX, parse_segment_name, segment_name};
-use crate::storage::{CHECKPOINT_FILE, DirStorage, Storage};
+use crate::storage::{DirStorage, Storage};
 use crate::tip::Tip;
 use crate::writer::failed;
 
@@ -58,8 +58,7 @@ impl Reader {
         let storage = DirStorage::new(dir);
         let key = read_public_key(&storage)?;
         // The checkpoint first: what it signs is in the segments by then.
-        let (note, checkpoint) = read_checkpoint(&storage, &key)?
-            .ok_or(LedgerError::Refused { file: CHECKPOINT_FILE, source: CheckpointError::Text })?;
+        let (note, checkpoint) = read_checkpoint(&storage, &key)?;
         let names = storage.list().map_err(failed("list", "the ledger's directory"))?;
         let mut segments: Vec<u64> =
             names.iter().filter_map(|name| parse_segment_name(name)).collect();

@@ -12,6 +12,8 @@
 //!                     signed size              before it: damaged, rolled back, forked: refused
 //! ```
 
+use std::io;
+
 use crate::batch::{BadBatch, Batch, Fault, read_batch};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::error::LedgerError;
@@ -24,6 +26,10 @@ use crate::segment::{Header, SEGMENT_LEN_MAX, parse_segment_name, segment_name};
 use crate::storage::{CHECKPOINT_FILE, PUBLIC_KEY_FILE, Storage, TEMPORARY};
 use crate::tip::Tip;
 use crate::writer::failed;
+
+/// Times that a refused checkpoint is read again while it changes. One read in a million meets the
+/// moment of writing.
+const READS_MAX: usize = 100;
 
 /// Where a ledger ends.
 pub(crate) struct End {
@@ -52,48 +58,62 @@ pub(crate) fn parse_public_key(bytes: &[u8]) -> Result<VerifyingKey, CheckpointE
     Ok(VerifyingKey::parse(text)?)
 }
 
-/// Reads the checkpoint; `None` if the file is there and empty, or all zeros. That is what file
-/// systems may leave of a file replaced without a sync, when the machine goes down; nothing that a
-/// writer writes looks like it.
+/// Reads the checkpoint.
 pub(crate) fn read_checkpoint(
     storage: &dyn Storage,
     key: &VerifyingKey,
-) -> Result<Option<(SignedNote, Checkpoint)>, LedgerError> {
-    let bytes = match storage.read(CHECKPOINT_FILE, NOTE_LEN_MAX as u64) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LedgerError::NoCheckpoint);
+) -> Result<(SignedNote, Checkpoint), LedgerError> {
+    match read_signed(storage, key) {
+        Ok(signed) => {
+            signed.map_err(|source| LedgerError::Refused { file: CHECKPOINT_FILE, source })
         }
-        Err(error) => return Err(failed("read", CHECKPOINT_FILE)(error)),
-    };
-    if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(None);
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LedgerError::NoCheckpoint),
+        Err(error) => Err(failed("read", CHECKPOINT_FILE)(error)),
     }
-    let refused = |source| LedgerError::Refused { file: CHECKPOINT_FILE, source };
-    let note = SignedNote::parse(&bytes).map_err(|error| refused(error.into()))?;
-    let checkpoint = Checkpoint::verify(&note, key).map_err(refused)?;
-    Ok(Some((note, checkpoint)))
 }
 
-/// Finds the end of the ledger with these files. Without a checkpoint nothing counts as signed, and
-/// the last segment vouches for itself, through the codes in its header and trailers.
+/// Reads the checkpoint beside a writer who may be writing over it: what is refused is read again,
+/// as long as that gives something else.
+pub(crate) fn read_signed(
+    storage: &dyn Storage,
+    key: &VerifyingKey,
+) -> io::Result<Result<(SignedNote, Checkpoint), CheckpointError>> {
+    let read = || storage.read(CHECKPOINT_FILE, NOTE_LEN_MAX as u64);
+    let mut bytes = read()?;
+    for _ in 0..READS_MAX {
+        let signed = parse_signed(&bytes, key);
+        let again = if signed.is_err() { read()? } else { Vec::new() };
+        if signed.is_ok() || again == bytes {
+            return Ok(signed);
+        }
+        bytes = again;
+    }
+    Ok(parse_signed(&bytes, key))
+}
+
+fn parse_signed(
+    bytes: &[u8],
+    key: &VerifyingKey,
+) -> Result<(SignedNote, Checkpoint), CheckpointError> {
+    let note = SignedNote::parse(bytes)?;
+    let checkpoint = Checkpoint::verify(&note, key)?;
+    Ok((note, checkpoint))
+}
+
+/// Finds the end of the ledger with these files.
 pub(crate) fn find_end(
     storage: &dyn Storage,
     names: &[String],
     key: &VerifyingKey,
     seal: &Seal,
-    signed: Option<&Checkpoint>,
+    signed: &Checkpoint,
 ) -> Result<End, LedgerError> {
-    let signed_size = signed.map_or(0, |signed| signed.size);
     let mut segments: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
     segments.sort_unstable();
-    let start = match signed {
-        Some(signed) => segments.partition_point(|&first| first <= signed.size),
-        None => segments.len(),
-    };
+    let start = segments.partition_point(|&first| first <= signed.size);
     let Some(segments) = start.checked_sub(1).and_then(|start| segments.get(start..)) else {
         let file = segment_name(0);
-        return Err(LedgerError::Rollback { signed: signed_size, found: 0, file });
+        return Err(LedgerError::Rollback { signed: signed.size, found: 0, file });
     };
     let mut end: Option<End> = None;
     for &first in segments {
@@ -112,11 +132,11 @@ pub(crate) fn find_end(
         end = Some(scan.run(end.map(|end| end.tip))?);
     }
     match end {
-        Some(end) if end.tip.size() >= signed_size => Ok(end),
+        Some(end) if end.tip.size() >= signed.size => Ok(end),
         Some(End { tip, segment: file, .. }) => {
-            Err(LedgerError::Rollback { signed: signed_size, found: tip.size(), file })
+            Err(LedgerError::Rollback { signed: signed.size, found: tip.size(), file })
         }
-        None => Err(LedgerError::Rollback { signed: signed_size, found: 0, file: segment_name(0) }),
+        None => Err(LedgerError::Rollback { signed: signed.size, found: 0, file: segment_name(0) }),
     }
 }
 
@@ -126,7 +146,7 @@ struct Scan<'a> {
     bytes: Vec<u8>,
     key: &'a VerifyingKey,
     seal: &'a Seal,
-    signed: Option<&'a Checkpoint>,
+    signed: &'a Checkpoint,
 }
 
 impl Scan<'_> {
@@ -173,7 +193,7 @@ impl Scan<'_> {
     /// Refuses a whole batch that was not signed and that the holder of the key did not write, and
     /// one that is not what was signed.
     fn accept(&self, batch: &Batch, before: &Tip, offset: usize) -> Result<(), LedgerError> {
-        let signed_size = self.signed.map_or(0, |signed| signed.size);
+        let signed_size = self.signed.size;
         let Batch { tip, trailer, .. } = batch;
         if before.size() < signed_size && signed_size < tip.size() {
             return Err(self.forked(signed_size));
@@ -186,12 +206,11 @@ impl Scan<'_> {
     }
 
     fn compare_signed(&self, tip: &Tip) -> Result<(), LedgerError> {
-        match self.signed {
-            Some(signed) if signed.size == tip.size() && signed.root != tip.frontier.root() => {
-                Err(self.forked(signed.size))
-            }
-            _ => Ok(()),
+        let Checkpoint { size, root, .. } = *self.signed;
+        if size == tip.size() && root != tip.frontier.root() {
+            return Err(self.forked(size));
         }
+        Ok(())
     }
 
     fn forked(&self, size: u64) -> LedgerError {
@@ -200,7 +219,7 @@ impl Scan<'_> {
 
     /// Whether a crash can have left what stands at `offset`, behind `tip`.
     fn only_torn(&self, bad: &BadBatch, tip: &Tip, offset: usize) -> Result<(), LedgerError> {
-        let signed = self.signed.map_or(0, |signed| signed.size);
+        let signed = self.signed.size;
         let damage = |detail: &str| {
             Err(damaged(&self.name, (offset + bad.offset) as u64, bad.sequence, detail))
         };
@@ -273,9 +292,9 @@ pub(crate) fn put_aside(
 pub(crate) fn rewrite(
     storage: &dyn Storage,
     end: &End,
-    signed: Option<&Checkpoint>,
+    signed: &Checkpoint,
 ) -> Result<(), LedgerError> {
-    if end.torn.is_empty() && signed.is_some_and(|signed| signed.size == end.tip.size()) {
+    if end.torn.is_empty() && signed.size == end.tip.size() {
         return Ok(());
     }
     let rewritten = storage.replace_durably(&end.segment, &end.whole);

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The directory of one ledger. Names are relative, with `/` between parts.
@@ -25,26 +25,28 @@ pub trait Storage: Send + Sync {
     /// A whole file, refused with [`io::ErrorKind::FileTooLarge`] above `limit` bytes.
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>>;
 
-    /// Creates or replaces a file. At every moment a reader sees the old or the new content, never
-    /// a mixture; after a crash of the machine also an empty file is possible.
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
-
-    /// As [`Storage::replace`], and *durable* on return: content and name.
+    /// Creates or replaces a file; *durable* on return: content and name. At every moment a reader
+    /// sees the old or the new content, never a mixture, also after a crash.
     fn replace_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Removes a file, if it is there.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Opens an existing file for appending.
-    fn append_to(&self, name: &str) -> io::Result<Box<dyn AppendFile>>;
+    /// Opens an existing file for writing.
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>>;
 }
 
-/// A file that only grows.
-pub trait AppendFile: Send {
+/// An existing file that is open for writing.
+pub trait StorageFile: Send {
     /// Writes at the end.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes everything that was appended *durable*. Fails when the file no longer is the one under
+    /// Writes over the beginning of the file: 512 bytes at most, which is a sector, so that it
+    /// happens as a whole or not at all, whatever goes down. A reader at the same moment may see a
+    /// mixture.
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything that was written *durable*. Fails when the file no longer is the one under
     /// its name: what is written to an unlinked file is lost with the process.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -61,7 +63,7 @@ pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
 pub(crate) const PUBLIC_KEY_FILE: &str = "public-key";
 /// Held locked by the writer. Always empty.
 pub(crate) const LOCK_FILE: &str = "writer.lock";
-/// Ending of a file that [`Storage::replace`] is writing.
+/// Ending of a file that [`Storage::replace_durably`] is writing.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
 impl DirStorage {
@@ -77,25 +79,6 @@ impl DirStorage {
 
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
-    }
-
-    /// Writes a temporary file beside `name` and renames it; the caller's step comes in between.
-    fn replace_with(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        before_rename: impl FnOnce(&File) -> io::Result<()>,
-    ) -> io::Result<PathBuf> {
-        let path = self.path(name);
-        let temporary = self.path(&format!("{name}{TEMPORARY}"));
-        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-            fs::create_dir_all(parent)?;
-        }
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        before_rename(&file)?;
-        fs::rename(&temporary, &path)?;
-        Ok(path)
     }
 }
 
@@ -126,12 +109,16 @@ impl Storage for DirStorage {
         fs::read(path)
     }
 
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.replace_with(name, bytes, |_| Ok(())).map(drop)
-    }
-
     fn replace_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.replace_with(name, bytes, File::sync_all)?;
+        let path = self.path(name);
+        let temporary = self.path(&format!("{name}{TEMPORARY}"));
+        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
         // The name is durable once its directory is, and a new directory once the one above is.
         path.ancestors().skip(1).take(2).try_for_each(|dir| File::open(dir)?.sync_all())
     }
@@ -143,9 +130,9 @@ impl Storage for DirStorage {
         }
     }
 
-    fn append_to(&self, name: &str) -> io::Result<Box<dyn AppendFile>> {
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
         let path = self.path(name);
-        let file = OpenOptions::new().append(true).open(&path)?;
+        let file = OpenOptions::new().write(true).open(&path)?;
         Ok(Box::new(DirFile { file, path }))
     }
 }
@@ -155,8 +142,14 @@ struct DirFile {
     path: PathBuf,
 }
 
-impl AppendFile for DirFile {
+impl StorageFile for DirFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.write_all(bytes)
+    }
+
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(bytes)
     }
 

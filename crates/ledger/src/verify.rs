@@ -19,9 +19,10 @@ use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
-use crate::note::{NOTE_LEN_MAX, SignedNote, VerifyingKey};
+use crate::note::{NOTE_LEN_MAX, VerifyingKey};
 use crate::notice::parse_torn_name;
 use crate::reader::Frame;
+use crate::recover::read_signed;
 use crate::report::{FindingKind, Report};
 use crate::segment::{SEGMENT_LEN_MAX, parse_segment_name};
 use crate::storage::{CHECKPOINT_FILE, DirStorage, LOCK_FILE, PUBLIC_KEY_FILE, Storage, TEMPORARY};
@@ -41,7 +42,7 @@ pub fn verify_frames(dir: &Path, key: &VerifyingKey, each: &mut dyn FnMut(&Frame
     let storage = DirStorage::new(dir);
     check_public_key(&storage, key, &mut report);
     // The checkpoint before the segments: a running writer has written what it signs by then.
-    let signed = read_signed(&storage, key, &mut report);
+    let signed = check_checkpoint(&storage, key, &mut report);
     let names = match storage.list() {
         Ok(names) => names,
         Err(error) => {
@@ -89,30 +90,23 @@ fn check_public_key(storage: &DirStorage, key: &VerifyingKey, report: &mut Repor
 }
 
 /// The checkpoint, if it is there and the key signed it.
-fn read_signed(
+fn check_checkpoint(
     storage: &DirStorage,
     key: &VerifyingKey,
     report: &mut Report,
 ) -> Option<Checkpoint> {
-    let bytes = match storage.read(CHECKPOINT_FILE, NOTE_LEN_MAX as u64) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            report.find(unread(&error), CHECKPOINT_FILE, error.to_string());
-            return None;
-        }
-    };
-    let note = SignedNote::parse(&bytes).map_err(Into::into);
-    match note.and_then(|note| Checkpoint::verify(&note, key)) {
-        Ok(signed) => {
+    match read_signed(storage, key) {
+        Ok(Ok((_, signed))) => {
             report.check("signed size", signed.size);
             report.check("signed root", signed.root.to_string());
-            Some(signed)
+            return Some(signed);
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             report.find(FindingKind::Signature, CHECKPOINT_FILE, error.to_string());
-            None
         }
+        Err(error) => report.find(unread(&error), CHECKPOINT_FILE, error.to_string()),
     }
+    None
 }
 
 /// Every file is one that a ledger has, and a plain file.

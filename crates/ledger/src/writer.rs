@@ -19,7 +19,7 @@ use crate::note::{SignedNote, SigningKey};
 use crate::origin::Origin;
 use crate::seal::Seal;
 use crate::segment::{Header, segment_name};
-use crate::storage::{AppendFile, CHECKPOINT_FILE, Storage};
+use crate::storage::{CHECKPOINT_FILE, Storage, StorageFile};
 use crate::tip::Tip;
 
 /// Appends batches to the last segment of a ledger. There is one per ledger.
@@ -34,6 +34,8 @@ pub(crate) struct Writer {
     pub(crate) tip: Tip,
     /// The last segment.
     pub(crate) segment: OpenSegment,
+    /// The checkpoint's file, once this writer has signed one.
+    pub(crate) checkpoint: Option<Box<dyn StorageFile>>,
     /// The size of the log at which the checkpoint was last made durable.
     pub(crate) settled: u64,
     /// The batch being written; kept for its capacity.
@@ -44,7 +46,7 @@ pub(crate) struct Writer {
 pub(crate) struct OpenSegment {
     pub(crate) name: String,
     pub(crate) len: u64,
-    pub(crate) file: Box<dyn AppendFile>,
+    pub(crate) file: Box<dyn StorageFile>,
 }
 
 /// A batch that is durable and signed.
@@ -57,9 +59,11 @@ pub(crate) struct Committed {
 impl Writer {
     /// Makes `appends`, of which there is at least one, durable and signs the log with them.
     pub(crate) fn commit(&mut self, appends: &[Append]) -> Result<Committed, LedgerError> {
-        // 1. A full segment is followed by a new one. A crash leaves a segment without entries, to
-        //    which the next opening appends.
+        // 1. A full segment is followed by a new one. The checkpoint is made durable first, so that
+        //    opening after a crash has few segments to read. A crash leaves a segment without
+        //    entries, to which the next opening appends.
         if self.segment.len >= self.options.segment_bytes {
+            self.settle()?;
             self.segment = begin_segment(&*self.storage, &self.origin, &self.tip, &self.seal)?;
         }
 
@@ -91,18 +95,17 @@ impl Writer {
         }
 
         // 6. Sign, and put the checkpoint where readers look. It is the last word on how long the
-        //    log is: a ledger with fewer entries is refused. It is not synced, one sync per batch
-        //    is what a caller waits for; after a crash of the machine an older checkpoint may be
-        //    back, which the codes in the trailers make up for.
+        //    log is: a ledger with fewer entries is refused. Not synced, for one sync is what a
+        //    caller waits for, and not renamed into place, for that would put a new file into the
+        //    journal that the next sync waits for. After a crash of the machine an older checkpoint
+        //    may be back; the codes in the trailers make up for that.
         let checkpoint =
             Checkpoint { origin: self.origin.clone(), size: trailer.size, root: trailer.root };
         let note = checkpoint.sign(&self.key).map_err(|error| LedgerError::Refused {
             file: CHECKPOINT_FILE,
             source: error.into(),
         })?;
-        let text = note.to_string();
-        let published = self.storage.replace(CHECKPOINT_FILE, text.as_bytes());
-        published.map_err(failed("replace", CHECKPOINT_FILE))?;
+        self.publish(&note, trailer.size)?;
 
         // 7. Only now do callers learn of it.
         self.segment.len += self.buffer.len() as u64;
@@ -110,15 +113,27 @@ impl Writer {
         Ok(Committed { checkpoint, note, receipts })
     }
 
-    /// Makes the checkpoint durable: after opening and before closing, when nobody waits for it.
-    pub(crate) fn settle(&mut self, note: &SignedNote) -> Result<(), LedgerError> {
-        if self.settled == self.tip.size() {
-            return Ok(());
-        }
+    /// Writes the checkpoint: the first one of this writer to a file of its own, durably, the others
+    /// over it. Checkpoints of one log never become shorter, so nothing of an older one remains.
+    fn publish(&mut self, note: &SignedNote, size: u64) -> Result<(), LedgerError> {
         let text = note.to_string();
-        let settled = self.storage.replace_durably(CHECKPOINT_FILE, text.as_bytes());
-        settled.map_err(failed("sync", CHECKPOINT_FILE))?;
-        self.settled = self.tip.size();
+        if let Some(file) = &mut self.checkpoint {
+            return file.overwrite(text.as_bytes()).map_err(failed("write", CHECKPOINT_FILE));
+        }
+        let written = self.storage.replace_durably(CHECKPOINT_FILE, text.as_bytes());
+        written.map_err(failed("write", CHECKPOINT_FILE))?;
+        let file = self.storage.open(CHECKPOINT_FILE).map_err(failed("open", CHECKPOINT_FILE))?;
+        self.checkpoint = Some(file);
+        self.settled = size;
+        Ok(())
+    }
+
+    /// Makes the newest checkpoint durable.
+    pub(crate) fn settle(&mut self) -> Result<(), LedgerError> {
+        if let Some(file) = self.checkpoint.as_mut().filter(|_| self.settled != self.tip.size()) {
+            file.sync().map_err(failed("sync", CHECKPOINT_FILE))?;
+            self.settled = self.tip.size();
+        }
         Ok(())
     }
 
@@ -151,7 +166,7 @@ pub(crate) fn begin_segment(
     let name = segment_name(tip.size());
     let header = Header::write(origin, tip, seal);
     storage.replace_durably(&name, &header).map_err(failed("create", &name))?;
-    let file = storage.append_to(&name).map_err(failed("open", &name))?;
+    let file = storage.open(&name).map_err(failed("open", &name))?;
     Ok(OpenSegment { name, len: header.len() as u64, file })
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use keytrail_ledger::{
-    Append, DirStorage, EntryKind, Ledger, LedgerError, Options, Reader, Recovery, SigningKey,
+    Append, Checkpoint, DirStorage, EntryKind, Hash, Ledger, LedgerError, Options, Origin, Reader,
+    Recovery, SigningKey,
 };
 use keytrail_testkit::{
     Call, FaultyStorage, Image, START_NS, SeededRandom, Ticks, check_ledger, origin, record,
@@ -91,7 +92,8 @@ fn the_order_of_enqueueing_is_the_order_of_the_log() {
 
 /// Syncs of segments so far: one per batch.
 fn batches(storage: &FaultyStorage) -> usize {
-    storage.calls().iter().filter(|call| call.name == "sync").count()
+    let of_segment = |call: &&Call| call.name == "sync" && call.file.starts_with("segments/");
+    storage.calls().iter().filter(of_segment).count()
 }
 
 #[test]
@@ -182,12 +184,21 @@ fn the_newest_checkpoint_is_durable_after_opening_and_closing() {
     let dir = scratch();
     let storage = Arc::new(FaultyStorage::new(DirStorage::new(dir.path())));
     let ledger = create_on(Arc::clone(&storage), Options::default());
-    let durable = Call { name: "replace_durably", file: "checkpoint".to_owned() };
-    assert_eq!(storage.calls().last(), Some(&durable));
+    let checkpoint = |call: &&Call| call.file == "checkpoint";
+    let names =
+        || -> Vec<_> { storage.calls().iter().filter(checkpoint).map(|call| call.name).collect() };
+    assert_eq!(names(), ["replace_durably", "open"]);
     ledger.append(record(0, "one")).unwrap();
+    ledger.append(record(0, "two")).unwrap();
     ledger.close().unwrap();
-    assert_eq!(storage.calls().iter().filter(|call| **call == durable).count(), 2);
-    assert_eq!(storage.calls().last(), Some(&durable));
+    assert_eq!(names()[2..], ["overwrite", "overwrite", "sync"]);
+}
+
+#[test]
+fn the_signed_checkpoint_of_the_longest_name_fits_into_a_sector() {
+    let origin = Origin::new(&"o".repeat(160)).unwrap();
+    let checkpoint = Checkpoint { origin, size: u64::MAX, root: Hash::of(b"") };
+    assert!(checkpoint.sign(&signing_key()).unwrap().to_string().len() <= 512);
 }
 
 #[test]

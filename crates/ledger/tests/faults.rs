@@ -134,7 +134,7 @@ fn without_faults_the_stories_end_well() {
     check_after(dir.path(), &acknowledged, "no fault");
     let names: std::collections::BTreeSet<_> =
         storage.calls().iter().map(|call| call.name).collect();
-    let expected = ["append", "append_to", "list", "lock", "replace", "replace_durably", "sync"];
+    let expected = ["append", "list", "lock", "open", "overwrite", "replace_durably", "sync"];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }
 

@@ -69,7 +69,6 @@ fn a_batch_torn_at_any_byte_is_put_aside_and_told_of() {
         let expected = Recovery {
             signed_again: u64::from(cut == whole.len()),
             quarantined: torn.iter().map(|_| TORN.to_owned()).collect(),
-            checkpoint_empty: false,
         };
         assert_eq!(recovery, expected, "{cut}");
         let checked = check_ledger(dir.path(), &key());
@@ -285,25 +284,6 @@ fn a_rewritten_history_is_refused_where_it_meets_the_signed_size() {
     assert_refused(&image, "rewritten last entry", |error| {
         matches!(error, LedgerError::Forked { size: 3, .. })
     });
-}
-
-#[test]
-fn an_empty_checkpoint_after_a_crash_is_told_of_and_signed_again() {
-    for (zeros, segment_bytes) in [(0, 16 << 20), (200, 16 << 20), (0, 1)] {
-        let options = Options { segment_bytes, ..Options::default() };
-        let mut image = lives(options, &["one", "two"]).pop().unwrap();
-        *image.file("checkpoint") = vec![0; zeros];
-        let dir = scratch();
-        image.write(dir.path());
-        assert!(!verify(dir.path(), &key()).is_ok());
-        let (_ledger, recovery) = open(dir.path()).unwrap();
-        assert!(recovery.checkpoint_empty);
-        let checked = check_ledger(dir.path(), &key());
-        assert_eq!(checked.records(), [b"one", b"two"]);
-        assert_eq!(checked.texts(EntryKind::Recovery), ["recovery\ncheckpoint empty\n"]);
-        let report = verify(dir.path(), &key());
-        assert!(report.not_checked.iter().any(|what| what.contains("checkpoint was empty")));
-    }
 }
 
 #[test]

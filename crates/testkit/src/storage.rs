@@ -1,6 +1,6 @@
 //! A directory that fails on purpose.
 //!
-//! Every call of [`Storage`] and [`AppendFile`] is numbered. A [`Fault`] is planted at one number:
+//! Every call of [`Storage`] and [`StorageFile`] is numbered. A [`Fault`] is planted at one number:
 //! the call fails, having done its work wholly, in part, or not at all. After a planted *kill* no
 //! later call succeeds either and the writer's lock is free: the process is gone, as far as the
 //! disk can tell. What the directory then holds is for an ordinary [`DirStorage`] to open.
@@ -9,7 +9,7 @@ use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keytrail_ledger::{AppendFile, DirStorage, Storage};
+use keytrail_ledger::{DirStorage, Storage, StorageFile};
 
 /// What happens at the planted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,13 +176,6 @@ impl Storage for FaultyStorage {
         self.call("read", name, |_| self.dir.read(name, limit))
     }
 
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.call("replace", name, |part| match part {
-            None => self.dir.replace(name, bytes),
-            Some(len) => self.leave_temporary(name, &bytes[..len.min(bytes.len())]),
-        })
-    }
-
     fn replace_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.call("replace_durably", name, |part| match part {
             None => self.dir.replace_durably(name, bytes),
@@ -194,8 +187,8 @@ impl Storage for FaultyStorage {
         self.call("remove", name, |part| whole(part, || self.dir.remove(name)))
     }
 
-    fn append_to(&self, name: &str) -> io::Result<Box<dyn AppendFile>> {
-        let file = self.call("append_to", name, |_| self.dir.append_to(name))?;
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
+        let file = self.call("open", name, |_| self.dir.open(name))?;
         Ok(Box::new(FaultyFile { file, name: name.to_owned(), storage: self.clone() }))
     }
 }
@@ -209,15 +202,21 @@ impl Drop for Unlock {
 }
 
 struct FaultyFile {
-    file: Box<dyn AppendFile>,
+    file: Box<dyn StorageFile>,
     name: String,
     storage: FaultyStorage,
 }
 
-impl AppendFile for FaultyFile {
+impl StorageFile for FaultyFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let storage = self.storage.clone();
         storage.call("append", &self.name, |part| self.file.append(cut(bytes, part)))
+    }
+
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let storage = self.storage.clone();
+        // Within a sector there are no parts.
+        storage.call("overwrite", &self.name, |part| whole(part, || self.file.overwrite(bytes)))
     }
 
     fn sync(&mut self) -> io::Result<()> {
