@@ -50,8 +50,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Rounds per row: a disk that others use changes its mind within seconds, so that appends and raw
+/// syncs take turns.
+const ROUNDS: u32 = 4;
+
+/// What one or more rounds measured.
+#[derive(Default)]
+struct Measured {
+    appends: u64,
+    batches: u64,
+    raw_syncs: u64,
+    appending: Duration,
+    verifying: Duration,
+    raw_syncing: Duration,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "rates for people")]
 fn row(dir: &Path, callers: usize, time: Duration) -> Result<(), Box<dyn Error>> {
+    let mut sum = Measured::default();
+    for _ in 0..ROUNDS {
+        round(dir, callers, time / ROUNDS, &mut sum)?;
+    }
+    let per_second = |count: u64, time: Duration| count as f64 / time.as_secs_f64();
+    let batches = per_second(sum.batches, sum.appending);
+    let raw = per_second(sum.raw_syncs, sum.raw_syncing);
+    println!(
+        "{callers:7} {:10.0} {batches:10.0} {:10.1} {raw:12.0} {:6.0}% {:11.0}",
+        per_second(sum.appends, sum.appending),
+        sum.appends as f64 / sum.batches as f64,
+        100.0 * batches / raw,
+        per_second(sum.appends, sum.verifying),
+    );
+    Ok(())
+}
+
+fn round(
+    dir: &Path,
+    callers: usize,
+    time: Duration,
+    sum: &mut Measured,
+) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::TempDir::new_in(dir)?;
     let ledger_dir = dir.path().join("ledger");
     let ledger = Ledger::create(
@@ -63,27 +101,22 @@ fn row(dir: &Path, callers: usize, time: Duration) -> Result<(), Box<dyn Error>>
         Options::default(),
     )?;
     let begun = Instant::now();
-    let appends = run(&ledger, callers, time)? as f64;
-    let appending = begun.elapsed().as_secs_f64();
+    sum.appends += run(&ledger, callers, time)?;
+    sum.appending += begun.elapsed();
     let key = ledger.verifying_key().clone();
     ledger.close()?;
 
     let begun = Instant::now();
     let report = verify(&ledger_dir, &key);
-    let verifying = begun.elapsed().as_secs_f64();
+    sum.verifying += begun.elapsed();
     if !report.is_ok() {
         return Err(report.to_string().into());
     }
     let (batches, bytes) = (count(&report, "batches"), count(&report, "bytes"));
-    let raw = raw_rate(&dir.path().join("raw"), bytes / batches, time.min(Duration::from_secs(1)))?;
-    let rate = batches as f64 / appending;
-    println!(
-        "{callers:7} {:10.0} {rate:10.0} {:10.1} {raw:12.0} {:6.0}% {:11.0}",
-        appends / appending,
-        appends / batches as f64,
-        100.0 * rate / raw,
-        appends / verifying,
-    );
+    sum.batches += batches;
+    let begun = Instant::now();
+    sum.raw_syncs += raw_syncs(&dir.path().join("raw"), bytes / batches, time)?;
+    sum.raw_syncing += begun.elapsed();
     Ok(())
 }
 
@@ -109,8 +142,8 @@ fn run(ledger: &Ledger, callers: usize, time: Duration) -> Result<u64, LedgerErr
     })
 }
 
-/// Appends with `fdatasync` per second, without anything else.
-fn raw_rate(path: &Path, len: u64, time: Duration) -> Result<f64, Box<dyn Error>> {
+/// How often this many bytes can be appended with `fdatasync`, without anything else.
+fn raw_syncs(path: &Path, len: u64, time: Duration) -> Result<u64, Box<dyn Error>> {
     let mut file = File::create(path)?;
     let bytes = vec![b'x'; usize::try_from(len)?];
     let begun = Instant::now();
@@ -120,7 +153,7 @@ fn raw_rate(path: &Path, len: u64, time: Duration) -> Result<f64, Box<dyn Error>
         file.sync_data()?;
         syncs += 1;
     }
-    Ok(f64::from(syncs) / begun.elapsed().as_secs_f64())
+    Ok(syncs)
 }
 
 fn count(report: &Report, name: &str) -> u64 {

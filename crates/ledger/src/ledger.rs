@@ -29,6 +29,9 @@ use crate::writer::{Committed, OpenSegment, Writer, begin_segment, failed, own};
 
 /// Entries that may wait to be committed: 30 full batches. More means that the disk is stuck.
 const QUEUE_ENTRIES_MAX: usize = 1 << 17;
+/// Times that a leader lets others run before it takes a batch. Each costs below a microsecond when
+/// nobody comes.
+const GATHER_ROUNDS_MAX: usize = 64;
 /// Bytes that may wait to be committed.
 const QUEUE_BYTES_MAX: usize = 256 << 20;
 
@@ -346,6 +349,23 @@ impl Ledger {
         held(&self.writer).settle()
     }
 
+    /// Takes the next batch, once the callers whom the last one released had a chance to queue up
+    /// again. Without that, the first of them leads alone and the others wait for a whole commit:
+    /// batches alternate between one and all but one, and half of the syncs are wasted.
+    fn gather<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> Vec<Queued> {
+        let mut len = queue.waiting.len();
+        for _ in 0..GATHER_ROUNDS_MAX {
+            drop(queue);
+            thread::yield_now();
+            queue = held(&self.queue);
+            if queue.waiting.len() == len {
+                break;
+            }
+            len = queue.waiting.len();
+        }
+        queue.take(&self.options)
+    }
+
     /// Commits a batch as the leader, and hands on.
     fn lead(&self, batch: Vec<Queued>) {
         let (appends, slots): (Vec<_>, Vec<_>) =
@@ -424,8 +444,7 @@ impl Pending<'_> {
                 thread::park();
             } else {
                 queue.led = true;
-                let batch = queue.take(&self.ledger.options);
-                drop(queue);
+                let batch = self.ledger.gather(queue);
                 self.ledger.lead(batch);
             }
         }
