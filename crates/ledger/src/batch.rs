@@ -3,7 +3,7 @@
 //! Reading a batch checks all that can be checked without a key: checksums, commitments, sequence,
 //! chain, time, tree size and root. The writer reads back what it is about to sign with it, opening
 //! and reading a ledger use it, so there is one definition of a good batch on the writing side.
-//! The verifier has its own, which goes on behind damage ([`crate::verify`]).
+//! The verifier has its own, which goes on behind damage ([`crate::verifier`]).
 
 use crate::frame::{self, FrameError, Item, Trailer};
 use crate::tip::{Break, Tip};

@@ -1,6 +1,6 @@
 //! SHA-256 values: leaf hashes, tree roots, commitments.
 //!
-//! A [`Hash`] is 32 bytes and nothing else; what was hashed, and under which prefix, is decided by
+//! A [`struct@Hash`] is 32 bytes and nothing else; what was hashed, and under which prefix, is decided by
 //! [`crate::merkle`] and [`crate::commitment`], so that no caller can mix a leaf with a node.
 
 use std::fmt;

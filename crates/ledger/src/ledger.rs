@@ -260,7 +260,8 @@ impl Ledger {
         time_ns: u64,
     ) -> Result<Self, LedgerError> {
         let verifying_key = writer.key.verifying_key(&writer.origin);
-        first.push(own(EntryKind::Start, time_ns, notice::start(&verifying_key)));
+        let start = notice::start(env!("CARGO_PKG_VERSION"), &verifying_key);
+        first.push(own(EntryKind::Start, time_ns, start));
         let Committed { checkpoint, note, .. } = writer.commit(&first)?;
         Ok(Self {
             origin: writer.origin.clone(),

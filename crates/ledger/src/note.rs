@@ -38,7 +38,7 @@ const SIGNATURE_PREFIX: &str = "\u{2014} ";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {
-    /// More bytes or more signature lines than [`NOTE_LEN_MAX`] and [`SIGNATURES_MAX`].
+    /// More than 16 KiB or 32 signature lines.
     #[error("the note is larger than {NOTE_LEN_MAX} bytes or {SIGNATURES_MAX} signatures")]
     TooLarge,
     /// Not UTF-8, a control character, or a text that does not end in a newline.

@@ -15,9 +15,8 @@ use std::fmt::Write;
 use crate::hash::Hash;
 use crate::note::VerifyingKey;
 
-/// The payload of a `start` entry.
-pub(crate) fn start(key: &VerifyingKey) -> Vec<u8> {
-    let version = env!("CARGO_PKG_VERSION");
+/// The payload of a `start` entry by this version of the writer.
+pub(crate) fn start(version: &str, key: &VerifyingKey) -> Vec<u8> {
     format!("start\nwriter keytrail-ledger {version}\npublic-key {key}\n").into_bytes()
 }
 
@@ -93,7 +92,7 @@ mod tests {
     fn a_start_names_its_key() {
         let origin = Origin::new("example.org/log").unwrap();
         let key = SigningKey::from_seed(&[1; 32]).verifying_key(&origin);
-        assert_eq!(started_key(&start(&key)), Some(key.to_string().as_str()));
+        assert_eq!(started_key(&start("0.1.0", &key)), Some(key.to_string().as_str()));
         assert_eq!(started_key(b"recovery\npublic-key x\n"), None);
     }
 

@@ -141,7 +141,7 @@ impl fmt::Display for Verdict {
 /// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What is wrong, in the order in which it was met; at most [`FINDINGS_MAX`].
+    /// What is wrong, in the order in which it was met; at most 1000.
     pub findings: Vec<Finding>,
     /// What was checked, by name.
     pub checked: BTreeMap<String, Checked>,
