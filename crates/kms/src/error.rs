@@ -87,8 +87,9 @@ pub enum EngineError {
         #[source]
         source: LedgerError,
     },
-    /// An operation panicked while it held the state. The process has to be started again, which rebuilds the state.
-    #[error("the engine stopped after an internal failure: start the process again")]
+    /// The ledger failed, or an operation panicked while it held the state. Opening the engine again rebuilds the state
+    /// from what is in the log.
+    #[error("the engine stopped after a failure: open it again")]
     Stopped,
 }
 

@@ -51,8 +51,8 @@ pub struct KeyMetadata {
     pub current_key_material_id: String,
 }
 
-/// What Encrypt answers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What Encrypt answers. No secret, but nothing to be printed by accident either: it has no `Debug`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Encrypted {

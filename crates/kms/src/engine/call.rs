@@ -180,14 +180,12 @@ impl Engine {
         state: Vec<u8>,
         now: Timestamp,
     ) -> Result<Pending<'_>, keytrail_ledger::LedgerError> {
-        self.unsaved.fetch_add(1, Ordering::Relaxed);
         let payload = record.into_bytes();
-        self.ledger.enqueue(Append {
-            kind: EntryKind::Record,
-            time_ns: now.unix_nanos(),
-            payload,
-            state,
-        })
+        let append = Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state };
+        let pending = self.ledger.enqueue(append)?;
+        self.unsaved.fetch_add(1, Ordering::Relaxed);
+        self.expected_size.fetch_max(pending.sequence() + 1, Ordering::Relaxed);
+        Ok(pending)
     }
 
     pub(super) fn seal_change(&self, state: &State, change: &Change, record: &str) -> Vec<u8> {

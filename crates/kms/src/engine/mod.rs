@@ -9,6 +9,9 @@
 mod call;
 mod changes;
 mod deletion;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod faults;
 mod principals;
 mod replay;
 mod snapshot;
@@ -57,6 +60,9 @@ pub struct Engine {
     next_deletion: AtomicU64,
     /// Records since the last snapshot.
     unsaved: AtomicU64,
+    /// Where the ledger ends once all is durable that was enqueued. A ledger that stays shorter has failed, and `state` is
+    /// ahead of it: then nobody may see `state` any more, and no snapshot of it may be written.
+    expected_size: AtomicU64,
     /// Last, because it is dropped last: its directory stays locked until everything else is done.
     ledger: Ledger,
 }
@@ -101,7 +107,8 @@ impl Engine {
         &self.config
     }
 
-    /// Writes a snapshot and closes the ledger.
+    /// Writes a snapshot and closes the ledger. [`EngineError::Stopped`] if the ledger failed before: then there is nothing
+    /// to be saved, and opening again finds out what is in the log.
     pub fn close(self) -> Result<(), EngineError> {
         self.save_snapshot()
         // Dropping `self` closes the ledger, which has nothing queued any more.
@@ -138,6 +145,7 @@ impl Engine {
             state: RwLock::default(),
             next_deletion: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(0),
+            expected_size: AtomicU64::new(0),
             ledger,
         };
         let access_key = engine.found()?;
@@ -172,6 +180,7 @@ impl Engine {
             state: RwLock::new(replayed.state),
             next_deletion: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(replayed.frames),
+            expected_size: AtomicU64::new(0),
             ledger,
         };
         engine.note_next_deletion(&*engine.read_state()?);

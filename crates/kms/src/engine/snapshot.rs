@@ -54,6 +54,9 @@ impl Engine {
             return Ok(());
         }
         let state = self.state.read().map_err(|_| EngineError::Stopped)?;
+        if self.ledger.size() < self.expected_size.load(Ordering::Relaxed) {
+            return Err(EngineError::Stopped);
+        }
         let path = self.data.join("ledger");
         let failed = |source| EngineError::ledger(&path, source);
         let reader = Reader::open(&path).map_err(failed)?;

@@ -1,0 +1,18 @@
+//! The engine from outside: what calls answer, what their records say, and that neither says too much.
+//!
+//! - `answers`: each operation's answers and refusals, in the words of AWS.
+//! - `permissions`: who may do what, and what a refused caller learns.
+//! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
+//! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
+//! - `restart`: the state after reopening is the state before, and what the log says.
+//! - `threads`: many callers at once; the log's order is the order of what was true.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod answers;
+mod permissions;
+mod records;
+mod restart;
+mod secrets;
+mod support;
+mod threads;

@@ -1,0 +1,364 @@
+//! The record of each operation. Clock and randomness are given, so each is compared byte for byte with a file in
+//! `tests/records/` (laid out for reading; `KEYTRAIL_BLESS=1` rewrites them, to be reviewed like code), and where AWS
+//! publishes an example of the operation, in shape with that: member names, types, nesting.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use keytrail_event::TlsDetails;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, DAY_NS, HELLO, arn, text};
+
+/// Compares the last record with its file.
+#[track_caller]
+fn check(bench: &Bench, name: &str) {
+    let record = bench.last_record();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/records/{name}.json"));
+    let laid_out = lay_out(&record);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever blesses goldens says so in the environment"
+    )]
+    let bless = std::env::var_os("KEYTRAIL_BLESS").is_some();
+    if bless {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &laid_out).unwrap();
+    }
+    let golden =
+        std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is missing", path.display()));
+    assert_eq!(laid_out, golden, "{name}: set KEYTRAIL_BLESS=1 if this is meant");
+}
+
+/// One member a line; order and values as they are.
+fn lay_out(record: &str) -> String {
+    let (mut out, mut depth, mut in_text, mut escaped) = (String::new(), 0, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    for letter in record.chars() {
+        if in_text {
+            out.push(letter);
+            in_text = escaped || letter != '"';
+            escaped = letter == '\\' && !escaped;
+            continue;
+        }
+        match letter {
+            '{' | '[' => {
+                depth += 1;
+                out.push(letter);
+                line(&mut out, depth);
+            }
+            '}' | ']' => {
+                depth -= 1;
+                line(&mut out, depth);
+                out.push(letter);
+            }
+            ',' => {
+                out.push(letter);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => {
+                in_text = letter == '"';
+                out.push(letter);
+            }
+        }
+    }
+    out + "\n"
+}
+
+fn call(bench: &Bench, operation: &str, input: &Value) -> Value {
+    bench.call(operation, &input.to_string()).unwrap()
+}
+
+/// A call that is refused; the record is the point.
+fn refuse(bench: &Bench, operation: &str, input: &Value) {
+    bench.call(operation, &input.to_string()).unwrap_err();
+}
+
+fn key_with_alias(bench: &Bench) -> String {
+    let key = bench.key();
+    call(bench, "CreateAlias", &json!({"AliasName": "alias/app", "TargetKeyId": key}));
+    key
+}
+
+#[test]
+fn making_the_directory_is_on_record() {
+    check(&Bench::new(), "founding");
+}
+
+#[test]
+fn records_of_creating_and_describing() {
+    let bench = Bench::new();
+    let key = text(&call(&bench, "CreateKey", &json!({}))["KeyMetadata"], "KeyId").to_owned();
+    check(&bench, "create-key");
+    let policy = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}}"#;
+    let tags = json!([{"TagKey": "team", "TagValue": "hr"}]);
+    call(&bench, "CreateKey", &json!({"Description": "payroll", "Policy": policy, "Tags": tags}));
+    check(&bench, "create-key-with-policy-and-tags");
+    call(&bench, "DescribeKey", &json!({"KeyId": key}));
+    check(&bench, "describe-key");
+    call(&bench, "ListKeys", &json!({}));
+    check(&bench, "list-keys");
+    let page = call(&bench, "ListKeys", &json!({"Limit": 1}));
+    call(&bench, "ListKeys", &json!({"Limit": 1, "Marker": page["NextMarker"]}));
+    check(&bench, "list-keys-second-page");
+    call(&bench, "CreateAlias", &json!({"AliasName": "alias/app", "TargetKeyId": key}));
+    check(&bench, "create-alias");
+    call(&bench, "ListAliases", &json!({"Limit": 5}));
+    check(&bench, "list-aliases");
+}
+
+#[test]
+fn records_of_cryptography() {
+    let bench = Bench::new();
+    let key = key_with_alias(&bench);
+    let context = json!({"Department": "Engineering", "Project": "Alpha"});
+    let input = json!({"KeyId": "alias/app", "Plaintext": HELLO, "EncryptionContext": context});
+    let blob = call(&bench, "Encrypt", &input)["CiphertextBlob"].clone();
+    check(&bench, "encrypt");
+    let bare =
+        call(&bench, "Encrypt", &json!({"KeyId": key, "Plaintext": HELLO}))["CiphertextBlob"]
+            .clone();
+    check(&bench, "encrypt-without-context");
+    call(&bench, "Decrypt", &json!({"CiphertextBlob": blob, "EncryptionContext": context}));
+    check(&bench, "decrypt");
+    call(&bench, "Decrypt", &json!({"CiphertextBlob": bare, "KeyId": arn(&key)}));
+    check(&bench, "decrypt-with-key-id");
+    call(
+        &bench,
+        "GenerateDataKey",
+        &json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context}),
+    );
+    check(&bench, "generate-data-key");
+    call(&bench, "GenerateDataKey", &json!({"KeyId": key, "NumberOfBytes": 64}));
+    check(&bench, "generate-data-key-number-of-bytes");
+    call(&bench, "GenerateDataKeyWithoutPlaintext", &json!({"KeyId": key, "KeySpec": "AES_128"}));
+    check(&bench, "generate-data-key-without-plaintext");
+}
+
+#[test]
+fn records_of_states() {
+    let bench = Bench::new();
+    let key = bench.key();
+    let named = json!({"KeyId": key});
+    call(&bench, "DisableKey", &named);
+    check(&bench, "disable-key");
+    call(&bench, "EnableKey", &named);
+    check(&bench, "enable-key");
+    call(&bench, "ScheduleKeyDeletion", &json!({"KeyId": key, "PendingWindowInDays": 20}));
+    check(&bench, "schedule-key-deletion");
+    call(&bench, "CancelKeyDeletion", &named);
+    check(&bench, "cancel-key-deletion");
+    call(&bench, "ScheduleKeyDeletion", &json!({"KeyId": key, "PendingWindowInDays": 7}));
+    let mut bench = bench;
+    bench.reopen(|bench| bench.advance(7 * DAY_NS));
+    check(&bench, "delete-key");
+}
+
+#[test]
+fn records_of_policies() {
+    let bench = Bench::new();
+    let key = bench.key();
+    let policy = bench.engine().key_policy(&bench.root(), &key).unwrap();
+    check(&bench, "get-key-policy");
+    call(&bench, "PutKeyPolicy", &json!({"KeyId": key, "Policy": policy}));
+    check(&bench, "put-key-policy");
+}
+
+#[test]
+fn records_of_refusals() {
+    let bench = Bench::new();
+    let [key, other] = [bench.key(), bench.key()];
+    let encrypt =
+        |key: &str| json!({"KeyId": key, "Plaintext": HELLO, "EncryptionContext": {"a": "b"}});
+    let blob = call(&bench, "Encrypt", &encrypt(&key))["CiphertextBlob"].clone();
+    let alice =
+        bench.user("alice", r#"{"Effect": "Allow", "Action": "kms:Describe*", "Resource": "*"}"#);
+    bench.call_as(&alice, "Encrypt", &encrypt(&key).to_string()).unwrap_err();
+    check(&bench, "denied");
+    refuse(&bench, "Encrypt", &encrypt("1234abcd-12ab-34cd-56ef-1234567890ab"));
+    check(&bench, "not-found");
+    refuse(&bench, "Decrypt", &json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "c"}}));
+    check(&bench, "invalid-ciphertext");
+    refuse(&bench, "Decrypt", &json!({"CiphertextBlob": HELLO}));
+    check(&bench, "no-ciphertext");
+    let context = json!({"Department": "Engineering", "Project": "Alpha"});
+    refuse(
+        &bench,
+        "Decrypt",
+        &json!({"CiphertextBlob": blob, "KeyId": arn(&other), "EncryptionContext": context}),
+    );
+    check(&bench, "incorrect-key");
+    refuse(&bench, "Encrypt", &json!({"KeyId": key, "Plaintext": HELLO, "DryRun": true}));
+    check(&bench, "rehearsal");
+    call(&bench, "DisableKey", &json!({"KeyId": key}));
+    refuse(&bench, "Encrypt", &encrypt(&key));
+    check(&bench, "disabled");
+    call(&bench, "ScheduleKeyDeletion", &json!({"KeyId": key}));
+    refuse(&bench, "Encrypt", &encrypt(&key));
+    check(&bench, "pending-deletion");
+    refuse(&bench, "Encrypt", &json!({"KeyId": ""}));
+    check(&bench, "validation");
+    bench.call("Encrypt", "no JSON").unwrap_err();
+    check(&bench, "malformed");
+    refuse(&bench, "NoSuchOperation", &json!({}));
+    check(&bench, "unknown-operation");
+    refuse(&bench, "Sign", &json!({}));
+    check(&bench, "unsupported-operation");
+    bench.engine().delete_user(&bench.root(), "alice").unwrap();
+    bench.call_as(&alice, "ListKeys", "{}").unwrap_err();
+    check(&bench, "unrecognized-client");
+}
+
+#[test]
+fn records_of_users() {
+    let bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let everything = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+    engine.create_user(&root, "alice", &[("all", everything)]).ok().unwrap();
+    let records = bench.records();
+    let names =
+        records.iter().rev().take(3).map(|record| text(record, "eventName")).collect::<Vec<_>>();
+    assert_eq!(names, ["CreateAccessKey", "PutUserPolicy", "CreateUser"]);
+    check(&bench, "create-access-key");
+    engine.users(&root).unwrap();
+    check(&bench, "list-users");
+    engine.create_user(&root, "alice", &[]).err().unwrap();
+    check(&bench, "create-user-that-exists");
+    engine.delete_user(&root, "alice").unwrap();
+    check(&bench, "delete-user");
+    engine.create_user(&root, "bob", &[("bad", "{}")]).err().unwrap();
+    check(&bench, "put-user-policy-malformed");
+}
+
+#[test]
+fn a_record_says_where_the_call_came_from() {
+    let bench = Bench::new();
+    let tls = TlsDetails {
+        tls_version: "TLSv1.3".to_owned(),
+        cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        client_provided_host_header: "kms.us-east-1.amazonaws.com".to_owned(),
+        key_exchange: Some("x25519".to_owned()),
+    };
+    let caller = bench.user("alice", r#"{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}"#);
+    let caller = caller.from_source("192.0.2.7").with_user_agent("aws-cli/1.45.11").with_tls(tls);
+    bench.call_as(&caller, "ListKeys", "{}").unwrap();
+    check(&bench, "call-over-tls");
+}
+
+/// AWS's example of an operation, by file, and our record of it. Members that are in one of them only, with the reason.
+const EXAMPLES: &[(&str, &str, &[&str])] = &[
+    ("cancel-key-deletion", "ct-cancel-key-deletion.0", &[]),
+    ("create-alias", "ct-createalias.0", KEY_ARN_SINCE_2022),
+    (
+        "create-key",
+        "ct-createkey.0",
+        &["responseElements.keyMetadata.AWSAccountId: text", MATERIAL, LOWERED],
+    ),
+    (
+        "decrypt-with-key-id",
+        "ct-decrypt.0",
+        &["additionalEventData.keyMaterialId: text", NO_CONTEXT],
+    ),
+    ("incorrect-key", "ct-decrypt.1", &[]),
+    ("delete-key", "ct-delete-key.0", KEY_ARN_SINCE_2022),
+    ("describe-key", "ct-describekey.0", &[]),
+    ("disable-key", "ct-disablekey.0", KEY_ARN_SINCE_2022),
+    ("enable-key", "ct-enablekey.0", KEY_ARN_SINCE_2022),
+    ("encrypt", "ct-encrypt.0", &["additionalEventData.keyMaterialId: text"]),
+    ("generate-data-key", "ct-generatedatakey.0", &["additionalEventData.keyMaterialId: text"]),
+    (
+        "generate-data-key-without-plaintext",
+        "ct-generatedatakeyplaintext.0",
+        &["additionalEventData.keyMaterialId: text", NO_CONTEXT, REFUSED],
+    ),
+    ("get-key-policy", "ct-getkeypolicy.0", &[]),
+    // The example is of a second page.
+    ("list-aliases", "ct-listaliases.0", &["requestParameters.marker: text"]),
+    ("put-key-policy", "ct-put-key-policy.0", &[]),
+    (
+        "schedule-key-deletion",
+        "ct-schedule-key-deletion.0",
+        &["responseElements.pendingWindowInDays: number"],
+    ),
+];
+
+/// "Starting in December 2022" the key's ARN is in responseElements of changes; the examples are older.
+const KEY_ARN_SINCE_2022: &[&str] = &["responseElements: null", "responseElements.keyId: text"];
+/// Material ids came in 2025.
+const MATERIAL: &str = "responseElements.keyMetadata.currentKeyMaterialId: text";
+/// Two of AWS's three examples lower the first letter, as its text says; the third does not.
+const LOWERED: &str = "responseElements.keyMetadata.aWSAccountId: text";
+/// Our call was made without one.
+const NO_CONTEXT: &str = "requestParameters.encryptionContext: object";
+/// The example is of a call that was refused.
+const REFUSED: &str = "errorCode: text";
+/// Members that newer versions of the record have, or that AWS's examples show and real records do not.
+const BY_VERSION: &[&str] =
+    &["managementEvent: flag", "eventCategory: text", "resources.type: text", "resources: list"];
+
+#[test]
+fn records_have_the_shape_of_aws_examples() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cloudtrail/kms-examples");
+    if !folder.is_dir() {
+        eprintln!("skipped: {} is not there", folder.display());
+        return;
+    }
+    let read =
+        |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    for (ours, theirs, differences) in EXAMPLES {
+        let golden =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/records/{ours}.json"));
+        let [ours_shape, theirs_shape] =
+            [golden, folder.join(format!("{theirs}.json"))].map(|path| shape(&read(path)));
+        let differing = ours_shape.symmetric_difference(&theirs_shape);
+        let unexplained = differing
+            .filter(|member| !member.starts_with("userIdentity"))
+            .filter(|member| {
+                !BY_VERSION.contains(&member.as_str()) && !differences.contains(&member.as_str())
+            })
+            .collect::<Vec<_>>();
+        assert!(unexplained.is_empty(), "{ours} and {theirs} differ in {unexplained:?}");
+        for difference in *differences {
+            let used = ours_shape.contains(*difference) != theirs_shape.contains(*difference);
+            assert!(used, "{ours}: {difference} is no difference any more");
+        }
+    }
+}
+
+/// All paths of members with their types. An encryption context is what the caller likes, so its pairs do not count.
+fn shape(record: &Value) -> BTreeSet<String> {
+    fn walk(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "flag",
+            Value::Number(_) => "number",
+            Value::String(_) => "text",
+            Value::Array(_) => "list",
+            Value::Object(_) => "object",
+        };
+        let opaque = path.ends_with("encryptionContext");
+        match value {
+            Value::Object(members) if !opaque => {
+                for (name, value) in members {
+                    let path =
+                        if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    walk(&path, value, found);
+                }
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                for item in items {
+                    walk(path, item, found);
+                }
+            }
+            _ => drop(found.insert(format!("{path}: {kind}"))),
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk("", record, &mut found);
+    found
+}

@@ -1,0 +1,281 @@
+//! After reopening, the state is what it was, and it is what the log says.
+
+use std::collections::BTreeMap;
+
+use keytrail_event::AccountId;
+use keytrail_kms::{Config, EngineError, RootKey};
+use keytrail_ledger::Origin;
+use keytrail_testkit::SeededRandom;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, DAY_NS, HELLO, config, root_key, text};
+
+/// What a test does; the number chooses among the keys there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Create,
+    Enable(usize),
+    Disable(usize),
+    Schedule(usize),
+    Cancel(usize),
+    Alias(usize, u8),
+    Policy(usize),
+    Encrypt(usize),
+    CreateUser(u8),
+    DeleteUser(u8),
+    Days(u64),
+    Reopen(Snapshot),
+}
+
+/// What becomes of the snapshot while the engine is closed.
+#[derive(Debug, Clone, Copy)]
+enum Snapshot {
+    Kept,
+    Removed,
+    Damaged,
+    /// The first one that there was: an old copy put back.
+    Old,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = 0..8_usize;
+    prop_oneof![
+        3 => Just(Step::Create),
+        2 => which.clone().prop_map(Step::Enable),
+        2 => which.clone().prop_map(Step::Disable),
+        2 => which.clone().prop_map(Step::Schedule),
+        2 => which.clone().prop_map(Step::Cancel),
+        2 => (which.clone(), 0..6_u8).prop_map(|(key, name)| Step::Alias(key, name)),
+        1 => which.clone().prop_map(Step::Policy),
+        3 => which.prop_map(Step::Encrypt),
+        1 => (0..3_u8).prop_map(Step::CreateUser),
+        1 => (0..3_u8).prop_map(Step::DeleteUser),
+        1 => (1..9_u64).prop_map(Step::Days),
+        3 => prop_oneof![
+            Just(Snapshot::Kept),
+            Just(Snapshot::Removed),
+            Just(Snapshot::Damaged),
+            Just(Snapshot::Old)
+        ].prop_map(Step::Reopen),
+    ]
+}
+
+/// A bench, with what the test remembers beside it.
+struct Story {
+    bench: Bench,
+    keys: Vec<String>,
+    blobs: BTreeMap<String, String>,
+    old_snapshot: Option<Vec<u8>>,
+}
+
+impl Story {
+    /// One step. Whether the engine permits it is its affair: the test is about what is remembered.
+    fn take(&mut self, step: &Step) {
+        let key =
+            |which: &usize| self.keys.get(*which).cloned().unwrap_or_else(|| "none".to_owned());
+        let call = |operation: &str, input: Value| self.bench.call(operation, &input.to_string());
+        match step {
+            Step::Create => self.keys.push(self.bench.key()),
+            Step::Enable(which) => drop(call("EnableKey", json!({"KeyId": key(which)}))),
+            Step::Disable(which) => drop(call("DisableKey", json!({"KeyId": key(which)}))),
+            Step::Schedule(which) => {
+                drop(call(
+                    "ScheduleKeyDeletion",
+                    json!({"KeyId": key(which), "PendingWindowInDays": 7}),
+                ));
+            }
+            Step::Cancel(which) => drop(call("CancelKeyDeletion", json!({"KeyId": key(which)}))),
+            Step::Alias(which, name) => {
+                let alias =
+                    json!({"AliasName": format!("alias/{name}"), "TargetKeyId": key(which)});
+                drop(call("CreateAlias", alias));
+            }
+            Step::Policy(which) => {
+                let statement =
+                    r#"{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}"#;
+                let policy = format!(r#"{{"Statement": {statement}}}"#);
+                drop(call("PutKeyPolicy", json!({"KeyId": key(which), "Policy": policy})));
+            }
+            Step::Encrypt(which) => {
+                let key = key(which);
+                if let Ok(answer) = call("Encrypt", json!({"KeyId": key, "Plaintext": HELLO})) {
+                    self.blobs.insert(key, text(&answer, "CiphertextBlob").to_owned());
+                }
+            }
+            Step::CreateUser(name) => {
+                let (engine, root) = (self.bench.engine(), self.bench.root());
+                drop(engine.create_user(&root, &format!("user-{name}"), &[]));
+            }
+            Step::DeleteUser(name) => {
+                drop(self.bench.engine().delete_user(&self.bench.root(), &format!("user-{name}")));
+            }
+            Step::Days(days) => self.bench.advance(days * DAY_NS),
+            Step::Reopen(snapshot) => self.reopen(*snapshot),
+        }
+    }
+
+    fn reopen(&mut self, snapshot: Snapshot) {
+        let before = view(&self.bench);
+        let old = &mut self.old_snapshot;
+        self.bench.reopen(|bench| {
+            let path = bench.snapshot_file();
+            let content = std::fs::read(&path).unwrap();
+            let old = old.get_or_insert_with(|| content.clone());
+            match snapshot {
+                Snapshot::Kept => {}
+                Snapshot::Removed => std::fs::remove_file(path).unwrap(),
+                Snapshot::Damaged => {
+                    let mut content = content;
+                    let middle = content.len() / 2;
+                    content[middle] ^= 1;
+                    std::fs::write(path, content).unwrap();
+                }
+                Snapshot::Old => std::fs::write(path, old).unwrap(),
+            }
+        });
+        assert_eq!(view(&self.bench), before, "after reopening with the snapshot {snapshot:?}");
+    }
+
+    /// Everything that was encrypted opens, unless its key may not be used.
+    fn check_blobs(&self) {
+        for (key, blob) in &self.blobs {
+            let opened = self.bench.call("Decrypt", &json!({"CiphertextBlob": blob}).to_string());
+            match self.bench.call("DescribeKey", &json!({"KeyId": key}).to_string()) {
+                Ok(key) if key["KeyMetadata"]["Enabled"] == true => {
+                    assert_eq!(opened.unwrap()["Plaintext"], HELLO);
+                }
+                _ => assert!(opened.is_err()),
+            }
+        }
+    }
+}
+
+/// All that the API shows of the state.
+fn view(bench: &Bench) -> Value {
+    let call = |operation: &str, input: Value| bench.call(operation, &input.to_string()).unwrap();
+    let keys = call("ListKeys", json!({}));
+    let keys = keys["Keys"].as_array().unwrap().iter().map(|entry| {
+        let key = json!({"KeyId": entry["KeyId"]});
+        json!({"metadata": call("DescribeKey", key.clone()), "policy": call("GetKeyPolicy", key)})
+    });
+    let users = bench.engine().users(&bench.root()).unwrap();
+    json!({
+        "keys": keys.collect::<Vec<_>>(),
+        "aliases": call("ListAliases", json!({}))["Aliases"],
+        "users": users.iter().map(|user| format!("{user:?}")).collect::<Vec<_>>(),
+    })
+}
+
+/// The state of keys and aliases as an auditor derives it: from the records alone.
+fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (mut keys, mut aliases) = (BTreeMap::new(), BTreeMap::new());
+    for record in bench.records() {
+        if record.get("errorCode").is_some() || record["eventSource"] != "kms.amazonaws.com" {
+            continue;
+        }
+        let key = || text(&record["resources"][0], "ARN").rsplit('/').next().unwrap().to_owned();
+        match text(&record, "eventName") {
+            "CreateKey" | "EnableKey" => drop(keys.insert(key(), "Enabled".to_owned())),
+            "DisableKey" | "CancelKeyDeletion" => drop(keys.insert(key(), "Disabled".to_owned())),
+            "ScheduleKeyDeletion" => drop(keys.insert(key(), "PendingDeletion".to_owned())),
+            "DeleteKey" => {
+                keys.remove(&key());
+                aliases.retain(|_, target| *target != key());
+            }
+            "CreateAlias" => {
+                let name = text(&record["requestParameters"], "aliasName").to_owned();
+                aliases.insert(name, key());
+            }
+            _ => {}
+        }
+    }
+    (keys, aliases)
+}
+
+fn shown_by_the_engine(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let view = view(bench);
+    let keys = view["keys"].as_array().unwrap().iter().map(|key| {
+        let metadata = &key["metadata"]["KeyMetadata"];
+        (text(metadata, "KeyId").to_owned(), text(metadata, "KeyState").to_owned())
+    });
+    let aliases = view["aliases"].as_array().unwrap().iter();
+    let aliases = aliases
+        .map(|alias| (text(alias, "AliasName").to_owned(), text(alias, "TargetKeyId").to_owned()));
+    (keys.collect(), aliases.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_story_is_remembered(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..30)) {
+        let bench = Bench::seeded(seed);
+        let mut story = Story { bench, keys: Vec::new(), blobs: BTreeMap::new(), old_snapshot: None };
+        for step in &steps {
+            story.take(step);
+        }
+        story.reopen(Snapshot::Removed);
+        story.check_blobs();
+        prop_assert_eq!(shown_by_the_engine(&story.bench), told_by_the_log(&story.bench));
+    }
+}
+
+#[test]
+fn a_key_whose_date_passed_while_closed_is_deleted_on_opening() {
+    let mut bench = Bench::new();
+    let key = bench.key();
+    bench
+        .call("ScheduleKeyDeletion", &json!({"KeyId": key, "PendingWindowInDays": 7}).to_string())
+        .unwrap();
+    bench.reopen(|bench| bench.advance(8 * DAY_NS));
+    let last: Value = serde_json::from_str(&bench.last_record()).unwrap();
+    assert_eq!(
+        (text(&last, "eventName"), text(&last, "eventType")),
+        ("DeleteKey", "AwsServiceEvent")
+    );
+    // Nor does it come back when the whole log is replayed, or when the clock goes back.
+    bench.reopen(|bench| std::fs::remove_file(bench.snapshot_file()).unwrap());
+    assert!(bench.call("DescribeKey", &json!({"KeyId": key}).to_string()).is_err());
+    assert_eq!(
+        bench.records().iter().filter(|record| record["eventName"] == "DeleteKey").count(),
+        1
+    );
+}
+
+#[test]
+fn another_configuration_or_root_key_is_refused() {
+    let mut bench = Bench::new();
+    bench.close();
+    let check = |change: fn(&mut Config), expected: &str| {
+        let mut config = config();
+        change(&mut config);
+        let refused = bench.open_with(config, root_key()).err().unwrap();
+        assert_eq!(refused.to_string(), expected);
+    };
+    check(
+        |config| config.origin = Origin::new("other.example").unwrap(),
+        "the data directory has origin test.example/keytrail, the configuration says other.example",
+    );
+    check(
+        |config| config.account = AccountId::parse("444455556666").unwrap(),
+        "the data directory has account 111122223333, the configuration says 444455556666",
+    );
+    check(
+        |config| config.region = "eu-west-1".parse().unwrap(),
+        "the data directory has region us-east-1, the configuration says eu-west-1",
+    );
+    let other = RootKey::generate(&SeededRandom::new(1));
+    assert!(matches!(bench.open_with(config(), other), Err(EngineError::WrongRootKey { .. })));
+    bench.open().unwrap();
+}
+
+#[test]
+fn a_directory_in_use_or_made_already_is_refused() {
+    let bench = Bench::new();
+    assert!(matches!(bench.open(), Err(EngineError::Ledger { .. })));
+    let environment = keytrail_kms::Environment::system();
+    let again = keytrail_kms::Engine::create(bench.data(), config(), root_key(), environment);
+    assert!(matches!(again, Err(EngineError::Ledger { .. })));
+    // Refusing left the signing key alone.
+    bench.call("ListKeys", "{}").unwrap();
+}

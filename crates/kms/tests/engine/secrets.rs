@@ -1,0 +1,153 @@
+//! The canaries: values that must not be found anywhere. They are looked for raw, in base64 and in hexadecimal, in every
+//! file of the data directory, in every record, and in every text that an error or a `Debug` gives.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keytrail_kms::{CreateKeyRequest, Engine, Environment, RootKey};
+use serde_json::json;
+
+use crate::support::{Bench, config};
+
+const PLAINTEXT: &[u8] = b"canary: attack at dawn, bring the ladders";
+
+/// One secret in all the spellings that it could leak in.
+struct Canary {
+    what: &'static str,
+    spellings: Vec<Vec<u8>>,
+}
+
+impl Canary {
+    fn new(what: &'static str, secret: &[u8]) -> Self {
+        let mut hex = String::new();
+        for byte in secret {
+            write!(hex, "{byte:02x}").unwrap();
+        }
+        // Base64 at each of the three offsets that a secret can have in a longer text; the outermost digits mix with
+        // the neighbours, so they are left out.
+        let shifted = |offset: usize| {
+            let encoded = STANDARD.encode([&vec![0; offset], secret].concat());
+            encoded.as_bytes()[offset * 2..encoded.len() - 4].to_vec()
+        };
+        let spellings = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+        Self { what, spellings: spellings.into_iter().chain((0..3).map(shifted)).collect() }
+    }
+
+    fn is_in(&self, haystack: &[u8]) -> bool {
+        let found =
+            |needle: &Vec<u8>| haystack.windows(needle.len()).any(|window| window == needle);
+        self.spellings.iter().any(found)
+    }
+}
+
+fn files_below(folder: &Path, each: &mut dyn FnMut(&Path, &[u8])) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_below(&path, each);
+        } else {
+            each(&path, &std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    let canary = Canary::new("test", b"a secret of some length");
+    for hidden in ["a secret of some length", "6120736563726574206f6620736f6d65206c656e677468"] {
+        assert!(canary.is_in(format!("..{hidden}..").as_bytes()));
+    }
+    for offset in 0..3 {
+        let text =
+            STANDARD.encode([&b"xyz"[..offset], b"a secret of some length", b"more"].concat());
+        assert!(canary.is_in(text.as_bytes()), "offset {offset}");
+    }
+    assert!(!canary.is_in(b"another secret of some length"));
+}
+
+#[test]
+fn no_secret_is_in_any_file_record_or_error() {
+    let mut bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let key = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
+    let encrypted = engine.encrypt(&root, &key, PLAINTEXT, &[("purpose", "test")]).unwrap();
+    let decrypted =
+        engine.decrypt(&root, &encrypted.ciphertext_blob, &[("purpose", "test")]).ok().unwrap();
+    assert_eq!(decrypted.plaintext.as_slice(), PLAINTEXT);
+    let data_key = engine.generate_data_key(&root, &key, 32, &[]).ok().unwrap();
+    let access_key = engine.create_user(&root, "alice", &[]).ok().unwrap();
+    let canaries = [
+        Canary::new("plaintext", PLAINTEXT),
+        Canary::new("ciphertext", &encrypted.ciphertext_blob),
+        Canary::new("data key", &data_key.plaintext),
+        Canary::new("encrypted data key", &data_key.ciphertext_blob),
+        Canary::new("secret access key", access_key.secret.expose().as_bytes()),
+    ];
+
+    let mut texts = vec![format!("{root:?}")];
+    let plaintext = STANDARD.encode(PLAINTEXT);
+    let blob = STANDARD.encode(&encrypted.ciphertext_blob);
+    for (operation, input) in [
+        ("Encrypt", json!({"KeyId": key, "Plaintext": format!("{plaintext}*")})),
+        ("Encrypt", json!({"KeyId": key, "Plaintext": {"text": plaintext}})),
+        ("Encrypt", json!({"KeyId": "none", "Plaintext": plaintext})),
+        ("Encrypt", json!({"KeyId": key, "Plaintext": plaintext, "EncryptionAlgorithm": "none"})),
+        ("Encrypt", json!({"KeyId": key, "Plaintext": plaintext, "DryRun": plaintext})),
+        ("Decrypt", json!({"CiphertextBlob": blob})),
+        (
+            "Decrypt",
+            json!({"CiphertextBlob": blob, "DryRun": true, "EncryptionContext": {"purpose": "test"}}),
+        ),
+        ("Sign", json!({"KeyId": key, "Message": plaintext})),
+        ("NoSuchOperation", json!({"Plaintext": plaintext})),
+    ] {
+        let refused = bench.call(operation, &input.to_string()).unwrap_err();
+        texts.extend([refused.to_string(), format!("{refused:?}"), refused.to_json()]);
+    }
+    let broken = format!(r#"{{"KeyId": "{key}", "Plaintext": "{plaintext}""#);
+    let refused = bench.call("Encrypt", &broken).unwrap_err();
+    texts.extend([refused.to_string(), format!("{refused:?}")]);
+
+    let records = bench.ledger();
+    bench.close();
+    for canary in &canaries {
+        for text in &texts {
+            assert!(!canary.is_in(text.as_bytes()), "{} in {text}", canary.what);
+        }
+        for record in records.records() {
+            let text = String::from_utf8_lossy(record);
+            assert!(!canary.is_in(record), "{} in the record {text}", canary.what);
+        }
+        files_below(bench.data(), &mut |path, content| {
+            assert!(!canary.is_in(content), "{} in {}", canary.what, path.display());
+        });
+    }
+    // The snapshot was among the files, and so were the sealed seeds.
+    assert!(bench.snapshot_file().exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn sealed_files_lie_in_a_folder_that_only_its_owner_enters() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let mode = std::fs::metadata(bench.data().join("keys")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn with_real_randomness_nothing_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let root_key = RootKey::generate(&keytrail_kms::OsRandom);
+    let (engine, _) =
+        Engine::create(folder.path(), config(), root_key, Environment::system()).ok().unwrap();
+    let root = engine.root_caller().unwrap();
+    let key = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
+    let blobs =
+        [(); 2].map(|()| engine.encrypt(&root, &key, b"same", &[]).unwrap().ciphertext_blob);
+    assert_ne!(blobs[0], blobs[1]);
+    let year_2025 = 1_735_689_600;
+    assert!(engine.describe_key(&root, &key).unwrap().creation_date.unix_seconds() > year_2025);
+}

@@ -1,0 +1,65 @@
+//! Many callers at once. Whatever the threads do, the log is a sequence in which every record is true where it stands.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::{Bench, text};
+
+const THREADS: usize = 12;
+const ROUNDS: usize = 25;
+
+#[test]
+fn the_order_of_records_is_the_order_of_what_was_true() {
+    let bench = Bench::new();
+    let keys = [bench.key(), bench.key()];
+    let (engine, root) = (bench.engine(), bench.root());
+    let before = engine.ledger().size();
+    let calls = std::thread::scope(|scope| {
+        let threads = (0..THREADS).map(|thread| {
+            let (keys, root) = (&keys, &root);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let key = &keys[(thread + round) % 2];
+                    match (thread, round % 2) {
+                        (0, 0) => engine.disable_key(root, key).unwrap(),
+                        (0, _) => {
+                            engine.enable_key(root, &keys[round % 2]).unwrap();
+                            engine.enable_key(root, &keys[(round + 1) % 2]).unwrap();
+                        }
+                        (1, _) => {
+                            let alias = format!("alias/{round}");
+                            engine.create_alias(root, &alias, key).unwrap();
+                        }
+                        // Whether the key is enabled just now is the other threads' affair.
+                        _ => drop(engine.encrypt(root, key, b"x", &[])),
+                    }
+                }
+                if thread == 0 { ROUNDS + ROUNDS / 2 } else { ROUNDS }
+            })
+        });
+        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(engine.ledger().size(), before + calls as u64, "one record for each call");
+
+    let mut enabled: BTreeMap<String, bool> = BTreeMap::new();
+    let mut uses = [0, 0];
+    for record in bench.records() {
+        let Some(arn) = record["resources"][0]["ARN"].as_str() else { continue };
+        let state = enabled.entry(arn.to_owned()).or_insert(true);
+        match (text(&record, "eventName"), record.get("errorCode").and_then(Value::as_str)) {
+            ("EnableKey", None) => *state = true,
+            ("DisableKey", None) => *state = false,
+            ("Encrypt", None) => {
+                assert!(*state, "used while it was disabled: {record}");
+                uses[0] += 1;
+            }
+            ("Encrypt", Some("DisabledException")) => {
+                assert!(!*state, "refused while it was enabled: {record}");
+                uses[1] += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(uses[0] + uses[1], (THREADS - 2) * ROUNDS);
+}
