@@ -186,7 +186,10 @@ pub(crate) fn find_trailer(
     let candidates = bytes.windows(TRAILER_MARK.len()).enumerate();
     candidates.filter(|(_, window)| *window == TRAILER_MARK).find_map(|(mark, _)| {
         let offset = mark.checked_sub(PREFIX_LEN)?;
-        match parse(bytes.get(offset..)?) {
+        // The length comes first: hostile bytes may hold a mark everywhere, and a checksum over
+        // megabytes for each of them would never end.
+        let trailer = bytes.get(offset..offset + TRAILER_LEN)?;
+        match parse(trailer) {
             Ok((Item::Trailer(trailer), _)) if wanted(&trailer) => Some((offset, trailer)),
             _ => None,
         }

@@ -15,6 +15,9 @@ use std::fmt::Write;
 use crate::hash::Hash;
 use crate::note::VerifyingKey;
 
+/// Torn tails that are kept at one place of the log: one for each interrupted recovery.
+const TORN_MAX: usize = 1_000_000;
+
 /// The payload of a `start` entry by this version of the writer.
 pub(crate) fn start(version: &str, key: &VerifyingKey) -> Vec<u8> {
     format!("start\nwriter keytrail-ledger {version}\npublic-key {key}\n").into_bytes()
@@ -77,7 +80,8 @@ pub(crate) fn parse_torn_name(name: &str) -> Option<(u64, usize)> {
     let middle = name.strip_prefix("quarantine/")?.strip_suffix(".torn")?;
     let (sequence, number) = middle.split_once('-')?;
     let (sequence, number) = (sequence.parse().ok()?, number.parse().ok()?);
-    (torn_name(sequence, number) == name).then_some((sequence, number))
+    let kept = number < TORN_MAX && torn_name(sequence, number) == name;
+    kept.then_some((sequence, number))
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keytrail_ledger::{DirStorage, Ledger, LedgerError, Options, Recovery};
+use keytrail_ledger::{DirStorage, Ledger, LedgerError, Options, Random, Recovery};
 use keytrail_testkit::{
     Fault, FaultyStorage, Image, START_NS, SeededRandom, check_ledger, origin, record, scratch,
     signing_key,
@@ -219,6 +220,84 @@ fn every_call_of_a_recovery_may_fail_in_every_way() {
             assert_eq!(batch_of_77, 1, "{story}: the torn tail is kept once, {torn:?}");
         }
     }
+}
+
+/// Gives salts for the first batches, then panics.
+struct Exhausted(AtomicUsize);
+
+impl Random for Exhausted {
+    fn fill(&self, buf: &mut [u8]) {
+        assert!(self.0.fetch_add(1, Ordering::Relaxed) < 2, "no more randomness");
+        buf.fill(7);
+    }
+}
+
+#[test]
+fn a_panic_of_whoever_commits_stops_the_ledger_and_leaves_nobody_waiting() {
+    let dir = scratch();
+    let storage = Arc::new(DirStorage::new(dir.path()));
+    let random = Arc::new(Exhausted(AtomicUsize::new(0)));
+    let ledger =
+        Ledger::create(storage, origin(), signing_key(), random, START_NS, OPTIONS).unwrap();
+    ledger.append(record(START_NS, "acknowledged")).unwrap();
+    let pending = [0, 1, 2].map(|_| ledger.enqueue(record(START_NS, "lost")).unwrap());
+    let ends = std::thread::scope(|scope| {
+        let waits = pending.map(|pending| scope.spawn(|| pending.wait()));
+        waits.map(std::thread::ScopedJoinHandle::join)
+    });
+    assert_eq!(ends.iter().filter(|end| end.is_err()).count(), 1, "one of them committed");
+    for end in ends.into_iter().flatten() {
+        assert!(matches!(end, Err(LedgerError::Poisoned { cause }) if cause.contains("panicked")));
+    }
+    let refused = ledger.append(record(START_NS, "refused"));
+    assert!(matches!(refused, Err(LedgerError::Poisoned { .. })));
+    drop(ledger);
+    check_after(dir.path(), &["acknowledged".to_owned()], "panic");
+}
+
+/// Eight threads append over four lives, each of which ends with a kill somewhere; the seeds choose
+/// the call and how much of it happened. Which entries share a batch is up to the scheduler, and
+/// whatever it chooses has to be right.
+#[test]
+fn what_many_threads_were_told_survives_kills_at_any_moment() {
+    for seed in 0..12 {
+        let random = SeededRandom::new(seed);
+        let dir = scratch();
+        first_life(&FaultyStorage::new(DirStorage::new(dir.path())));
+        let mut told = Vec::new();
+        for life in 0..4 {
+            let storage = FaultyStorage::new(DirStorage::new(dir.path()));
+            let (ledger, _) = open(&storage).unwrap();
+            let call = storage.calls().len() + usize::try_from(random.next_u64() % 40).unwrap();
+            let part = usize::try_from(random.next_u64() % 1500).unwrap();
+            let storage = storage.with_fault(call, Fault::KilledAt(part));
+            told.extend(append_from_threads(&ledger, life));
+            drop((ledger, storage));
+        }
+        let storage = FaultyStorage::new(DirStorage::new(dir.path()));
+        let (ledger, _) = open(&storage).unwrap();
+        let checked = check_ledger(dir.path(), ledger.verifying_key());
+        for (sequence, payload) in told {
+            let frame = &checked.frames[usize::try_from(sequence).unwrap()];
+            assert_eq!(frame.payload, payload.as_bytes(), "seed {seed}: sequence {sequence}");
+        }
+    }
+}
+
+/// Lets threads append until the ledger stops. Returns what was acknowledged, with its sequence.
+fn append_from_threads(ledger: &Ledger, life: u32) -> Vec<(u64, String)> {
+    std::thread::scope(|scope| {
+        let thread = |thread: u32| {
+            let append = move |number: u32| {
+                let payload = format!("life {life}, thread {thread}, number {number}");
+                let receipt = ledger.append(record(START_NS, payload.as_str())).ok()?;
+                Some((receipt.sequence, payload))
+            };
+            scope.spawn(move || (0..100).map_while(append).collect::<Vec<_>>())
+        };
+        let threads: Vec<_> = (0..8).map(thread).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 #[test]

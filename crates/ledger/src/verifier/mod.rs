@@ -12,6 +12,7 @@
 
 mod walk;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -50,17 +51,18 @@ pub fn verify_frames(dir: &Path, key: &VerifyingKey, each: &mut dyn FnMut(&Frame
             return report;
         }
     };
-    let live = Live(is_locked(dir));
-    check_files(dir, &names, live, &mut report);
+    let found = OnceCell::new();
+    let live = Live { dir, storage: &storage, key, signed: signed.clone(), found };
+    check_files(&names, &live, &mut report);
 
     let mut segments: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
     segments.sort_unstable();
-    let mut walk = Walk::new(key, signed, live, &mut report, each);
+    let mut walk = Walk::new(key, signed, &live, &mut report, each);
     for (index, &first) in segments.iter().enumerate() {
         walk.segment(&storage, first, index + 1 == segments.len());
     }
     let torn = walk.finish();
-    check_quarantine(&storage, &names, &torn, live, &mut report);
+    check_quarantine(&storage, &names, &torn, &live, &mut report);
     report.not_checked.push(
         "whether a longer log was signed elsewhere: an older copy of the whole directory looks \
          the same, compare with a checkpoint kept outside"
@@ -74,9 +76,26 @@ pub fn verify_frames(dir: &Path, key: &VerifyingKey, each: &mut dyn FnMut(&Frame
     report
 }
 
-/// Whether a writer has the ledger open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Live(bool);
+/// Whether a writer is at work. Found out when it matters: asking takes the writer's lock for a
+/// moment, which could keep one out that is just starting.
+struct Live<'a> {
+    dir: &'a Path,
+    storage: &'a DirStorage,
+    key: &'a VerifyingKey,
+    /// The checkpoint when verification began.
+    signed: Option<Checkpoint>,
+    found: OnceCell<bool>,
+}
+
+impl Live<'_> {
+    fn is_so(&self) -> bool {
+        // A writer may have come and gone since; then the checkpoint is another one.
+        *self.found.get_or_init(|| {
+            let now = read_signed(self.storage, self.key).ok().and_then(Result::ok);
+            is_locked(self.dir) || now.is_some_and(|(_, now)| Some(now) != self.signed)
+        })
+    }
+}
 
 fn check_public_key(storage: &DirStorage, key: &VerifyingKey, report: &mut Report) {
     match storage.read(PUBLIC_KEY_FILE, NOTE_LEN_MAX as u64) {
@@ -110,12 +129,12 @@ fn check_checkpoint(
 }
 
 /// Every file is one that a ledger has, and a plain file.
-fn check_files(dir: &Path, names: &[String], live: Live, report: &mut Report) {
+fn check_files(names: &[String], live: &Live<'_>, report: &mut Report) {
     for name in names {
-        let metadata = match fs::symlink_metadata(dir.join(name)) {
+        let metadata = match fs::symlink_metadata(live.dir.join(name)) {
             Ok(metadata) => metadata,
             // A running writer renames its temporary files away.
-            Err(_) if live.0 && is_temporary(name) => continue,
+            Err(_) if is_temporary(name) && live.is_so() => continue,
             Err(error) => {
                 report.find(unread(&error), name, error.to_string());
                 continue;
@@ -126,10 +145,12 @@ fn check_files(dir: &Path, names: &[String], live: Live, report: &mut Report) {
         } else if name == LOCK_FILE && metadata.len() > 0 {
             let detail = format!("should be empty, has {} bytes", metadata.len());
             report.find(FindingKind::Metadata, name, detail);
-        } else if is_temporary(name) && !live.0 {
-            let detail = "left by an interrupted write; opening the ledger removes it";
-            report.find(FindingKind::StrayFile, name, detail);
-        } else if !is_known(name) && !is_temporary(name) {
+        } else if is_temporary(name) {
+            if !live.is_so() {
+                let detail = "left by an interrupted write; opening the ledger removes it";
+                report.find(FindingKind::StrayFile, name, detail);
+            }
+        } else if !is_known(name) {
             report.find(FindingKind::StrayFile, name, "no part of a ledger");
         }
     }
@@ -150,7 +171,7 @@ fn check_quarantine(
     storage: &DirStorage,
     names: &[String],
     torn: &BTreeMap<String, (u64, Hash)>,
-    live: Live,
+    live: &Live<'_>,
     report: &mut Report,
 ) {
     for (name, (len, sha256)) in torn {
@@ -167,7 +188,7 @@ fn check_quarantine(
         }
     }
     for name in names.iter().filter(|name| parse_torn_name(name).is_some()) {
-        if !torn.contains_key(name) && !live.0 {
+        if !torn.contains_key(name) && !live.is_so() {
             let detail = "no recovery entry tells of it; if opening the ledger was interrupted, \
                           open it again";
             report.find(FindingKind::StrayFile, name, detail);

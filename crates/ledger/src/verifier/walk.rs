@@ -20,8 +20,9 @@ use crate::storage::{DirStorage, Storage};
 /// segment's header says what they ought to be; the signed root shows whether that was true.
 pub(super) struct Walk<'a> {
     key: &'a VerifyingKey,
+    key_text: String,
     signed: Option<Checkpoint>,
-    live: Live,
+    live: &'a Live<'a>,
     report: &'a mut Report,
     each: &'a mut dyn FnMut(&Frame),
     /// The sequence of the next entry; unknown behind damage to the end of a segment.
@@ -54,12 +55,13 @@ impl<'a> Walk<'a> {
     pub(super) fn new(
         key: &'a VerifyingKey,
         signed: Option<Checkpoint>,
-        live: Live,
+        live: &'a Live<'a>,
         report: &'a mut Report,
         each: &'a mut dyn FnMut(&Frame),
     ) -> Self {
         Self {
             prev: Some(key.name().hash()),
+            key_text: key.to_string(),
             key,
             signed,
             live,
@@ -138,7 +140,7 @@ impl<'a> Walk<'a> {
         if let Some(place) = self.unsigned {
             let detail =
                 format!("sequences {}..{found} are not signed by the checkpoint", signed.size);
-            if self.live.0 {
+            if self.live.is_so() {
                 report.not_checked.push(format!("{place}: {detail}, a writer is at work"));
             } else {
                 report.find(FindingKind::Unsigned, place, detail);
@@ -276,9 +278,8 @@ impl<'a> Walk<'a> {
 
     /// Checks what the ledger says about itself, and remembers which files that makes due.
     fn own_entry(&mut self, frame: &FrameRef<'_>, place: &dyn Fn() -> String) {
-        let key = self.key.to_string();
         match frame.entry.kind {
-            EntryKind::Start if notice::started_key(frame.payload) != Some(&key) => {
+            EntryKind::Start if notice::started_key(frame.payload) != Some(&self.key_text) => {
                 let detail = "the ledger was started with another key than the one given";
                 self.report.find(FindingKind::Metadata, place(), detail);
             }
@@ -391,7 +392,7 @@ impl<'a> Walk<'a> {
     fn tail(&mut self, segment: &Segment<'_>, place: String, kind: FindingKind, detail: &str) {
         let signed = self.signed.as_ref().map_or(0, |signed| signed.size);
         let behind = segment.last && self.expected.is_some_and(|expected| expected >= signed);
-        if behind && self.live.0 {
+        if behind && self.live.is_so() {
             self.report.not_checked.push(format!("{place}: a writer is at work"));
         } else if behind && kind == FindingKind::Truncated {
             let detail = format!(
