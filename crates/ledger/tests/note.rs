@@ -181,7 +181,7 @@ fn small_order_keys_are_no_keys_that_verify() {
     bytes[0] = 1;
     bytes[1] = 1;
     let text = vkey("weak.example", &bytes);
-    let Ok(key) = VerifyingKey::parse(&text) else { return };
+    let key = VerifyingKey::parse(&text).unwrap();
     let mut signature = [0_u8; 68];
     signature[..4].copy_from_slice(&key.key_id());
     signature[4] = 1;

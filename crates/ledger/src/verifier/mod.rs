@@ -10,6 +10,7 @@
 //! follow from the entries and are compared. Beside a running writer, what is behind the signed
 //! size is still being written, and is listed as not checked instead of as a finding.
 
+mod damage;
 mod walk;
 
 use std::cell::OnceCell;
