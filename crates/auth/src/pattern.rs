@@ -8,7 +8,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     matches_by(pattern.as_bytes(), text.as_bytes(), |wanted, given| wanted == given)
 }
 
-/// As [`matches`], with ASCII letters of either case alike: actions are case-insensitive, ARNs are not
+/// As [`matches()`], with ASCII letters of either case alike: actions are case-insensitive, ARNs are not
 /// ([IAM grammar](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html)).
 pub(crate) fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
     matches_by(pattern.as_bytes(), text.as_bytes(), u8::eq_ignore_ascii_case)

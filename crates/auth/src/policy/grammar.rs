@@ -1,0 +1,263 @@
+//! The grammar itself: from a policy's text to statements that can be matched, or to the first thing that is wrong.
+//!
+//! Two steps. The JSON is read into elements whose types are right (unknown and duplicate ones end it there, with line and
+//! column); then their values are checked, and the error names the statement.
+
+use std::fmt;
+
+use keytrail_event::{AccountId, Arn};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{Effect, POLICY_BYTES_MAX, Patterns, Principals, Statement};
+use crate::AuthError;
+
+/// What the policy lies on; it decides which elements a statement must have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Key,
+    Identity,
+}
+
+/// Reads a document's statements.
+pub(super) fn statements(text: &str, holder: Holder) -> Result<Vec<Statement>, AuthError> {
+    if text.len() > POLICY_BYTES_MAX {
+        return Err(AuthError::PolicyTooLong { bytes: text.len() });
+    }
+    let written: WrittenPolicy = serde_json::from_str(text)
+        .map_err(|error| AuthError::PolicySyntax { detail: error.to_string() })?;
+    if !matches!(written.version.as_deref(), None | Some("2012-10-17" | "2008-10-17")) {
+        return Err(AuthError::PolicyVersion);
+    }
+    let check = |(statement, number): (WrittenStatement, usize)| {
+        let wrong = |detail| AuthError::PolicyStatement { statement: number, detail };
+        statement.check(holder).map_err(wrong)
+    };
+    written.statements.0.into_iter().zip(1..).map(check).collect()
+}
+
+/// The document as it is written, before its values are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPolicy {
+    #[serde(rename = "Version")]
+    version: Option<String>,
+    #[serde(rename = "Id")]
+    _id: Option<String>,
+    #[serde(rename = "Statement")]
+    statements: OneOrMany<WrittenStatement>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct WrittenStatement {
+    #[serde(rename = "Sid")]
+    _sid: Option<String>,
+    effect: Effect,
+    principal: Option<WrittenPrincipal>,
+    not_principal: Option<IgnoredAny>,
+    action: Option<OneOrMany<String>>,
+    not_action: Option<OneOrMany<String>>,
+    resource: Option<OneOrMany<String>>,
+    not_resource: Option<OneOrMany<String>>,
+    condition: Option<IgnoredAny>,
+}
+
+impl WrittenStatement {
+    fn check(self, holder: Holder) -> Result<Statement, String> {
+        if self.condition.is_some() {
+            return Err("Condition is not supported yet; remove it or split the policy".to_owned());
+        }
+        if self.not_principal.is_some() {
+            return Err("NotPrincipal is not supported yet; list the principals instead".to_owned());
+        }
+        let actions = patterns("Action", self.action, self.not_action, check_action)?;
+        let resources = patterns("Resource", self.resource, self.not_resource, check_resource)?;
+        let principals = match (holder, self.principal) {
+            (Holder::Key, Some(principal)) => principal.check()?,
+            (Holder::Key, None) => return Err("a key policy needs a Principal".to_owned()),
+            (Holder::Identity, None) => Principals::Unnamed,
+            (Holder::Identity, Some(_)) => {
+                return Err("an identity policy must not have a Principal".to_owned());
+            }
+        };
+        let whole = actions != Patterns::Nothing && resources != Patterns::Nothing;
+        if holder == Holder::Identity && !whole {
+            return Err("an identity policy needs an Action and a Resource".to_owned());
+        }
+        Ok(Statement { effect: self.effect, principals, actions, resources })
+    }
+}
+
+fn patterns(
+    element: &str,
+    matching: Option<OneOrMany<String>>,
+    all_but: Option<OneOrMany<String>>,
+    check: fn(&str) -> Result<(), String>,
+) -> Result<Patterns, String> {
+    let patterns = match (matching, all_but) {
+        (None, None) => return Ok(Patterns::Nothing),
+        (Some(_), Some(_)) => return Err(format!("{element} and Not{element} exclude each other")),
+        (Some(OneOrMany(list)), None) => Patterns::Matching(list),
+        (None, Some(OneOrMany(list))) => Patterns::AllBut(list),
+    };
+    let (Patterns::Matching(list) | Patterns::AllBut(list)) = &patterns else {
+        return Ok(patterns);
+    };
+    list.iter().try_for_each(|pattern| check(pattern))?;
+    Ok(patterns)
+}
+
+/// `*`, or `service:name` with wildcards in the name.
+fn check_action(action: &str) -> Result<(), String> {
+    let letters =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let named = |part: &str| {
+        part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'*' || byte == b'?')
+    };
+    match action.split_once(':') {
+        None if action == "*" => Ok(()),
+        Some((service, name))
+            if !service.is_empty() && letters(service) && !name.is_empty() && named(name) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!("action {action:?} must be * or service:name, as in kms:Encrypt")),
+    }
+}
+
+/// `*`, or an ARN with wildcards. A variable taken literally would match nothing, which turns a Deny off.
+fn check_resource(resource: &str) -> Result<(), String> {
+    if resource.contains("${") {
+        return Err(format!("resource {resource:?}: policy variables are not supported yet"));
+    }
+    if resource == "*" || (resource.starts_with("arn:") && resource.split(':').count() >= 6) {
+        return Ok(());
+    }
+    Err(format!("resource {resource:?} must be * or an ARN with six parts"))
+}
+
+/// `"*"` or an object of lists by kind.
+enum WrittenPrincipal {
+    Any,
+    Kinds(WrittenPrincipalKinds),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPrincipalKinds {
+    #[serde(rename = "AWS")]
+    aws: Option<OneOrMany<String>>,
+    #[serde(rename = "Service")]
+    service: Option<OneOrMany<String>>,
+    #[serde(rename = "Federated")]
+    federated: Option<OneOrMany<String>>,
+    #[serde(rename = "CanonicalUser")]
+    canonical_user: Option<OneOrMany<String>>,
+}
+
+impl WrittenPrincipal {
+    fn check(self) -> Result<Principals, String> {
+        let Self::Kinds(kinds) = self else { return Ok(Principals::Any) };
+        let OneOrMany(names) = kinds.aws.unwrap_or(OneOrMany(Vec::new()));
+        if names.iter().any(|name| name == "*") {
+            return Ok(Principals::Any);
+        }
+        names.iter().try_for_each(|name| check_principal(name))?;
+        Ok(Principals::Listed(names))
+    }
+}
+
+/// An account id, or the ARN of a root user, user, role or session. Wildcards are allowed alone only, groups never
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
+fn check_principal(name: &str) -> Result<(), String> {
+    if AccountId::parse(name).is_ok() {
+        return Ok(());
+    }
+    let known = |arn: Arn| {
+        let (service, resource) = (arn.service(), arn.resource());
+        let kind = resource.split('/').next().unwrap_or_default();
+        AccountId::parse(arn.account()).is_ok()
+            && matches!(
+                (service, kind),
+                ("iam", "root" | "user" | "role") | ("sts", "assumed-role" | "federated-user")
+            )
+            && (kind == "root") == (resource == "root")
+    };
+    if !name.contains(['*', '?']) && Arn::parse(name).is_ok_and(known) {
+        return Ok(());
+    }
+    Err(format!(
+        "principal {name:?} must be *, an account id, or the ARN of a root, user, role or session"
+    ))
+}
+
+/// IAM lets a list of one be written without its brackets.
+struct OneOrMany<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one element or a list of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                let text = serde::de::value::StrDeserializer::new(text);
+                Ok(OneOrMany(vec![T::deserialize(text)?]))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Ok(OneOrMany(vec![T::deserialize(MapAccessDeserializer::new(map))?]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany)
+            }
+        }
+
+        deserializer.deserialize_any(Either(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenPrincipal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = WrittenPrincipal;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "\"*\" or an object such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}",
+                )
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                match text {
+                    "*" => Ok(WrittenPrincipal::Any),
+                    _ => Err(E::custom("a Principal written as a string can only be \"*\"")),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let kinds = WrittenPrincipalKinds::deserialize(MapAccessDeserializer::new(map))?;
+                let named = kinds.aws.is_some()
+                    || kinds.service.is_some()
+                    || kinds.federated.is_some()
+                    || kinds.canonical_user.is_some();
+                if !named {
+                    return Err(A::Error::custom("a Principal must name somebody"));
+                }
+                Ok(WrittenPrincipal::Kinds(kinds))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
