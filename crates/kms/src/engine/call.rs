@@ -124,8 +124,11 @@ impl Engine {
         // The place in the ledger is taken, so this is what the state is from here on. If the ledger fails before the
         // record is durable, it fails for everybody: no answer leaves that shows this state.
         if let Some(change) = change {
+            let reschedules = change.reschedules_deletions();
             state.apply(change);
-            self.note_next_deletion(&state);
+            if reschedules {
+                self.note_next_deletion(&state);
+            }
         }
         let saved = self.snapshot_is_due().then(|| state.clone());
         drop(state);

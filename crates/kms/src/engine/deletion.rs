@@ -40,14 +40,14 @@ impl Engine {
             let sealed = self.seal_change(&state, &change, &record);
             last = Some(self.enqueue(record, sealed, now).map_err(|_| NotDeleted)?);
             state.apply(change);
-            self.note_next_deletion(&state);
         }
+        self.note_next_deletion(&state);
         drop(state);
         // The last is durable only after the ones before it.
         last.map_or(Ok(()), |pending| pending.wait().map(drop).map_err(|_| NotDeleted))
     }
 
-    /// Remembers the earliest deletion; called by whoever holds the state alone, after each change.
+    /// Remembers the earliest deletion. Looks through all keys, so it is called only after a change that moves one.
     pub(super) fn note_next_deletion(&self, state: &State) {
         let next = state.next_deletion().map_or(u64::MAX, Timestamp::unix_nanos);
         self.next_deletion.store(next, Ordering::Release);

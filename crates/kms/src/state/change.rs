@@ -93,6 +93,14 @@ impl Change {
         let founded = state.founded.is_some() || matches!(self, Self::Founded { .. });
         if fits && founded { Ok(()) } else { Err(Mismatch) }
     }
+
+    /// Whether the earliest deletion may be another one after this change.
+    pub(crate) fn reschedules_deletions(&self) -> bool {
+        matches!(
+            self,
+            Self::DeletionScheduled { .. } | Self::DeletionCancelled(_) | Self::KeyDeleted(_)
+        )
+    }
 }
 
 impl State {
