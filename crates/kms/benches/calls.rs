@@ -1,0 +1,75 @@
+//! How many audited calls an engine carries out in a second: each one authorised, recorded, durable and signed.
+//!
+//! `cargo bench -p keytrail-kms [-- FOLDER]`. The data directory is made in FOLDER (default: the system's temporary one):
+//! on a disk the figure is mostly that of its sync, on a tmpfs that of the processor. Wall-clock time; a difference of a
+//! few per cent between two runs is noise.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use keytrail_kms::{Caller, Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
+use keytrail_ledger::Origin;
+
+const ROUND: Duration = Duration::from_secs(3);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let folder = folder.map_or_else(std::env::temp_dir, PathBuf::from);
+    let data = tempfile::tempdir_in(folder)?;
+    let config = Config {
+        account: "111122223333".parse()?,
+        region: "us-east-1".parse()?,
+        origin: Origin::new("bench.example/keytrail")?,
+    };
+    let root_key = RootKey::generate(&OsRandom);
+    let (engine, _) = Engine::create(data.path(), config.clone(), root_key, Environment::system())?;
+    let root = engine.root_caller()?;
+    let key = engine.create_key(&root, &CreateKeyRequest::default())?.key_id;
+    let blob = engine.encrypt(&root, &key, &[7; 32], &[("purpose", "bench")])?.ciphertext_blob;
+
+    for callers in [1, 4, 16, 64, 256] {
+        report("Encrypt", callers, &root, &|root| {
+            engine.encrypt(root, &key, &[7; 32], &[("purpose", "bench")]).is_ok()
+        });
+    }
+    report("Decrypt", 64, &root, &|root| {
+        engine.decrypt(root, &blob, &[("purpose", "bench")]).is_ok()
+    });
+    report("GenerateDataKey", 64, &root, &|root| {
+        engine.generate_data_key(root, &key, 32, &[]).is_ok()
+    });
+    report("DescribeKey", 64, &root, &|root| engine.describe_key(root, &key).is_ok());
+    report("CreateKey", 64, &root, &|root| {
+        engine.create_key(root, &CreateKeyRequest::default()).is_ok()
+    });
+    let records = engine.ledger().size();
+    let start = Instant::now();
+    engine.close()?;
+    println!("close with {records} records: {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// Calls from that many threads for a while.
+fn report(name: &str, callers: usize, root: &Caller, call: &(dyn Fn(&Caller) -> bool + Sync)) {
+    let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..callers {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert!(call(root), "{name} is refused");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        std::thread::sleep(ROUND);
+        stop.store(true, Ordering::Relaxed);
+    });
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52 calls")]
+    let per_second = done.into_inner() as f64 / start.elapsed().as_secs_f64();
+    println!("{name:>16}  {callers:>4} callers  {per_second:>9.0} calls/s");
+}
