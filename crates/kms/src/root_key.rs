@@ -162,6 +162,27 @@ mod tests {
         assert!(matches!(key.save(&path), Err(EngineError::File { action: "create", .. })));
     }
 
+    #[test]
+    fn the_schema_names_each_purpose_and_the_file() {
+        let schema = include_str!("../../../schemas/sealed-state.md");
+        let purposes = [
+            Purpose::Change,
+            Purpose::Snapshot,
+            Purpose::Material,
+            Purpose::SecretAccessKey,
+            Purpose::SigningSeed,
+        ];
+        for purpose in purposes {
+            assert!(schema.contains(&format!("| `{}` |", purpose.text())));
+        }
+        let file = format!(
+            "file = \"{MARK}\" ‖ 64 lower-case hexadecimal digits ‖ \"\\n\"      mode 0600\n"
+        );
+        assert!(
+            schema.contains(&file) && include_str!("root_key.rs").contains(&format!("//! {file}"))
+        );
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_key_that_others_may_read_is_refused() {

@@ -83,6 +83,19 @@ mod tests {
     use keytrail_testkit::SeededRandom;
 
     #[test]
+    fn the_schema_draws_the_same_layout() {
+        let drawn = format!(
+            "state = version u8 ({VERSION}) ‖ salt[16] ‖ AES-256-GCM({{\"number\": N, \"change\": …}}) ‖ tag[16]\n"
+        );
+        let aad = "aad   = origin ‖ \"\\n\" ‖ SHA-256(record)\n";
+        let (schema, module) =
+            (include_str!("../../../../schemas/sealed-state.md"), include_str!("changes.rs"));
+        for line in [&*drawn, aad] {
+            assert!(schema.contains(line) && module.contains(&format!("//! {line}")), "{line}");
+        }
+    }
+
+    #[test]
     fn a_change_opens_only_in_its_own_place() {
         let random = SeededRandom::new(1);
         let root_key = RootKey::generate(&random);

@@ -3,69 +3,12 @@
 
 use std::sync::Arc;
 
-use keytrail_event::Timestamp;
 use keytrail_ledger::{DirStorage, Origin};
-use keytrail_testkit::{Fault, FaultyStorage, START_NS, SeededRandom};
-use tempfile::TempDir;
+use keytrail_testkit::{Fault, FaultyStorage};
 
+use super::bench::{Bench, environment, root_key};
 use super::{Config, Engine};
-use crate::{Caller, Clock, CreateKeyRequest, Environment, ErrorCode, KmsError, RootKey};
-
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_nanos(START_NS)
-    }
-}
-
-struct Bench {
-    folder: TempDir,
-    storage: FaultyStorage,
-    environment: Environment,
-    engine: Engine,
-    root: Caller,
-}
-
-fn root_key() -> RootKey {
-    RootKey::generate(&SeededRandom::new(9))
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = FaultyStorage::new(DirStorage::new(folder.path().join("ledger")));
-        let environment =
-            Environment { clock: Arc::new(Stopped), random: Arc::new(SeededRandom::new(1)) };
-        let on = Arc::new(storage.clone());
-        let created = Engine::create_on(
-            on,
-            folder.path(),
-            Config::for_tests(),
-            root_key(),
-            environment.clone(),
-        );
-        let engine = created.ok().unwrap().0;
-        let root = engine.root_caller().unwrap();
-        Self { folder, storage, environment, engine, root }
-    }
-
-    /// Drops the engine and opens the directory without faults; gives back the ids of its keys.
-    fn keys_after_reopening(self) -> Vec<String> {
-        let Self { folder, environment, engine, root, .. } = self;
-        drop(engine);
-        let engine =
-            Engine::open(folder.path(), Config::for_tests(), root_key(), environment).unwrap();
-        let answer = engine.call(&root, "ListKeys", b"{}").ok().unwrap();
-        let listed: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        let ids = listed["Keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|key| key["KeyId"].as_str().unwrap().to_owned());
-        ids.collect()
-    }
-}
+use crate::{CreateKeyRequest, ErrorCode, KmsError};
 
 #[track_caller]
 fn assert_told_nothing<T>(answer: Result<T, KmsError>) {
@@ -106,8 +49,7 @@ fn a_change_that_was_not_answered_is_in_the_state_exactly_if_it_is_in_the_log() 
 #[test]
 fn a_creation_that_was_cut_short_is_told_from_an_engine() {
     let folder = tempfile::tempdir().unwrap();
-    let environment =
-        Environment { clock: Arc::new(Stopped), random: Arc::new(SeededRandom::new(1)) };
+    let environment = environment();
     let config = Config { origin: Origin::new("test.example/x").unwrap(), ..Config::for_tests() };
     let count = |fault: Option<usize>| {
         let storage = FaultyStorage::new(DirStorage::new(folder.path().join("ledger")));

@@ -105,3 +105,101 @@ pub(super) fn load(data: &std::path::Path, config: &Config, root_key: &RootKey) 
 fn associated_data(config: &Config, header: &[u8]) -> Vec<u8> {
     [config.origin.as_str().as_bytes(), b"\n", header].concat()
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::CreateKeyRequest;
+    use crate::engine::bench::{Bench, root_key};
+    use crate::engine::replay;
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let mut drawn = "offset  bytes  field\n".to_owned();
+        for (offset, bytes, field) in [
+            (0, MARK.len(), "mark       \"KTS\" and the format version 1"),
+            (
+                SEQUENCE_AT,
+                8,
+                "sequence   of the last ledger entry that is in the state, big-endian",
+            ),
+            (LEAF_HASH_AT, Hash::LEN, "leaf hash  of that entry"),
+        ] {
+            writeln!(drawn, "{offset:>6}  {bytes:>5}  {field}").unwrap();
+        }
+        writeln!(
+            drawn,
+            "{SEALED_AT:>6}      n  sealed     salt, AES-256-GCM of the state as JSON, tag"
+        )
+        .unwrap();
+        assert!(include_str!("../../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");
+        assert!(include_str!("snapshot.rs").replace("//! ", "").contains(&drawn), "{drawn}");
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+            if from.is_dir() {
+                copy(&from, &to);
+            } else {
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+    }
+
+    /// A long-running engine must not depend on being closed: after a crash, replaying begins at its last snapshot.
+    #[test]
+    fn a_running_engine_writes_snapshots_that_a_crash_leaves_usable() {
+        let bench = Bench::new();
+        let (data, engine, root) = (bench.folder.path(), &bench.engine, &bench.root);
+        engine.create_key(root, &CreateKeyRequest::default()).unwrap();
+        assert!(!data.join("keys/snapshot").exists());
+        engine.unsaved.store(RECORDS, Ordering::Relaxed);
+        let key = engine.create_key(root, &CreateKeyRequest::default()).unwrap().key_id;
+        assert!(data.join("keys/snapshot").exists());
+        engine.disable_key(root, &key).unwrap();
+
+        let crashed = tempfile::tempdir().unwrap();
+        copy(data, crashed.path());
+        let config = Config::for_tests();
+        let replay = |data: &Path| replay::state_of(data, &config, &root_key()).unwrap();
+        let quick = replay(crashed.path());
+        assert_eq!(quick.frames, 1, "only DisableKey came after the snapshot");
+        assert_eq!(quick.state, *engine.read_state().unwrap());
+        std::fs::remove_file(crashed.path().join("keys/snapshot")).unwrap();
+        let whole = replay(crashed.path());
+        assert_eq!(whole.state, quick.state);
+        assert_eq!(whole.frames, engine.ledger.size());
+    }
+
+    #[test]
+    fn a_snapshot_of_another_place_or_a_changed_one_is_not_used() {
+        let bench = Bench::new();
+        let (data, engine) = (bench.folder.path(), &bench.engine);
+        engine.save_snapshot().unwrap();
+        let path = data.join("keys/snapshot");
+        let good = std::fs::read(&path).unwrap();
+        let config = Config::for_tests();
+        assert!(load(data, &config, &root_key()).is_some());
+        for bit in (0..good.len() * 8).step_by(5) {
+            let mut flipped = good.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, flipped).unwrap();
+            assert!(load(data, &config, &root_key()).is_none(), "bit {bit}");
+            std::fs::write(&path, &good[..bit / 8]).unwrap();
+            assert!(load(data, &config, &root_key()).is_none(), "cut at {}", bit / 8);
+        }
+        // Sealed by us, but for an entry that this ledger does not have there.
+        let state = State::default();
+        save(engine, &state, 1, Hash::from_bytes([0; 32])).unwrap();
+        assert_eq!(
+            replay::state_of(data, &config, &root_key()).unwrap().state,
+            *engine.read_state().unwrap()
+        );
+    }
+}
