@@ -1,7 +1,8 @@
-//! Who calls, and may they: principals, policy documents, decisions.
+//! Who calls, and may they: principals, signatures, policy documents, decisions.
 //!
-//! [`decide`] is the one door: it takes a principal, an action, a resource and the policies that speak about them, and
-//! answers with [`Authorized`], a token that only this function can make, or with [`Denied`], whose text is AWS's own.
+//! Two doors, each with a token that only it can make. [`sigv4::verify`] says who signed a request
+//! ([`sigv4::Authenticated`]). [`decide`] takes a principal, an action, a resource and the policies that speak about them,
+//! and answers with [`Authorized`], or with [`Denied`], whose text is AWS's own.
 //! Code that guards something takes the token by reference and cannot be reached without a decision.
 //!
 //! Not here: network, storage, keys, the clock. The caller brings the policies; nothing is looked up.
@@ -40,6 +41,7 @@ mod error;
 mod pattern;
 mod policy;
 mod principal;
+pub mod sigv4;
 
 pub use access_key::{AccessKey, AccessKeyId, SecretAccessKey};
 pub use decision::{
