@@ -64,6 +64,11 @@ impl Caller {
         &self.principal
     }
 
+    /// The principal's unique id: a user's `AIDA…`, the root user's account.
+    pub fn principal_id(&self) -> &str {
+        &self.principal_id
+    }
+
     /// The access key that the call is made with.
     pub fn access_key_id(&self) -> &AccessKeyId {
         &self.access_key_id

@@ -61,6 +61,7 @@ mod root_key;
 mod sealing;
 mod signing_key;
 mod state;
+mod sts;
 mod typed;
 
 pub use blob::PLAINTEXT_BYTES_MAX;

@@ -46,6 +46,16 @@ impl Engine {
         self.perform(Service::Kms, caller, operation, input)
     }
 
+    /// Carries out an operation of STS: its name (`GetCallerIdentity`), and its parameters as JSON. Recorded like any other.
+    pub fn call_sts(
+        &self,
+        caller: &Caller,
+        operation: &str,
+        input: &[u8],
+    ) -> Result<Answer, KmsError> {
+        self.perform(Service::Sts, caller, operation, input)
+    }
+
     pub(super) fn perform(
         &self,
         service: Service,
@@ -270,7 +280,7 @@ pub(super) fn service_event(config: &Config, event_id: Guid, now: Timestamp) -> 
 
 pub(super) fn region_of(service: Service, config: &Config) -> Region {
     match service {
-        Service::Kms => config.region.clone(),
+        Service::Kms | Service::Sts => config.region.clone(),
         Service::Iam => Region::parse(iam::REGION).expect("the constant is a region"),
     }
 }

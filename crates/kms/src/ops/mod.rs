@@ -31,7 +31,7 @@ use crate::input::Input;
 use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
-use crate::{Caller, Config, RootKey};
+use crate::{Caller, Config, RootKey, sts};
 
 /// An operation as the engine sees it.
 #[derive(Clone, Copy)]
@@ -56,13 +56,15 @@ pub(crate) enum Run {
     Unsupported,
 }
 
-/// Whose operations: both are called through the same path and recorded in the same ledger.
+/// Whose operations: all are called through the same path and recorded in the same ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     /// Keys.
     Kms,
     /// Users and their access keys.
     Iam,
+    /// Who a caller is.
+    Sts,
 }
 
 impl Service {
@@ -71,6 +73,7 @@ impl Service {
         match self {
             Self::Kms => "kms.amazonaws.com",
             Self::Iam => "iam.amazonaws.com",
+            Self::Sts => "sts.amazonaws.com",
         }
     }
 
@@ -78,6 +81,7 @@ impl Service {
         let operations = match self {
             Self::Kms => OPERATIONS,
             Self::Iam => iam::OPERATIONS,
+            Self::Sts => sts::OPERATIONS,
         };
         operations.iter().find(|operation| operation.name == name)
     }

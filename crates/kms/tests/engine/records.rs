@@ -112,6 +112,25 @@ fn records_of_creating_and_describing() {
 }
 
 #[test]
+fn records_of_asking_who_one_is() {
+    let bench = Bench::new();
+    let answer = bench.engine().call_sts(&bench.root(), "GetCallerIdentity", b"{}").unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let account = bench.engine().config().account.as_str();
+    let expected = json!({
+        "UserId": account, "Account": account, "Arn": format!("arn:aws:iam::{account}:root"),
+    });
+    assert_eq!(answer, expected);
+    check(&bench, "get-caller-identity");
+    let refusal = bench.engine().call_sts(&bench.root(), "AssumeRole", b"{}").err().unwrap();
+    assert_eq!(
+        refusal.to_string(),
+        "UnsupportedOperationException: AssumeRole is not supported yet."
+    );
+    check(&bench, "assume-role");
+}
+
+#[test]
 fn records_of_cryptography() {
     let bench = Bench::new();
     let key = key_with_alias(&bench);
