@@ -6,8 +6,12 @@
 //! The module reads and writes entries; what a crash between catalog and Delta log means is [`crate::Lake`]'s story,
 //! and whether files, rows and entries agree is the verifier's in `keytrail-query`.
 
-use keytrail_ledger::Hash;
+use std::path::Path;
+
+use keytrail_ledger::{EntryKind, Frame, Hash, Reader};
 use serde::{Deserialize, Serialize};
+
+use crate::LakeError;
 
 /// Version of the entry's format.
 pub(crate) const FORMAT: u32 = 1;
@@ -25,6 +29,48 @@ pub struct Commit {
     pub files: Vec<CommittedFile>,
     /// The sources that the commit takes in.
     pub receipts: Vec<SourceReceipt>,
+}
+
+impl Commit {
+    /// The commit in a frame of the catalog; none in frames that the ledger writes for itself.
+    ///
+    /// A commit of a later format is refused: half of it would be a lake with files missing.
+    pub fn from_frame(frame: &Frame) -> Result<Option<Self>, LakeError> {
+        let sequence = frame.entry.sequence;
+        if frame.entry.kind != EntryKind::Segment {
+            return Ok(None);
+        }
+        let commit: Self = serde_json::from_slice(&frame.payload)
+            .map_err(|error| LakeError::CatalogEntry { sequence, detail: error.to_string() })?;
+        if commit.format != FORMAT {
+            let detail = format!("format {}, this program knows {FORMAT}", commit.format);
+            return Err(LakeError::CatalogEntry { sequence, detail });
+        }
+        Ok(Some(commit))
+    }
+
+    /// The payload of the entry.
+    pub(crate) fn to_payload(&self) -> Vec<u8> {
+        // Structs of numbers and text under fixed names: nothing in them can fail to be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// The commits of the catalog in this directory, in order, with what its checkpoint says about it.
+pub(crate) fn read(dir: &Path) -> Result<(Reader, Vec<Commit>), LakeError> {
+    let fail = |source| LakeError::Catalog { path: dir.to_owned(), source };
+    let reader = Reader::open(dir).map_err(fail)?;
+    let mut commits = Vec::new();
+    for frame in reader.frames(0) {
+        let frame = frame.map_err(fail)?;
+        let Some(commit) = Commit::from_frame(&frame)? else { continue };
+        if commit.version != commits.len() as u64 {
+            let detail = format!("version {} where {} follows", commit.version, commits.len());
+            return Err(LakeError::CatalogEntry { sequence: frame.entry.sequence, detail });
+        }
+        commits.push(commit);
+    }
+    Ok((reader, commits))
 }
 
 /// A data file of a commit.

@@ -13,19 +13,35 @@
 //! It answers no questions: SQL, audits and the verification of a lake are `keytrail-query`'s. It reads no foreign
 //! tables: whatever the catalog does not name is not in the lake.
 
+mod builder;
 mod catalog;
+mod column;
+mod data_file;
+mod dedup;
+mod delta;
 mod error;
+mod faults;
+mod gate;
+mod inflate;
+mod ingest;
 mod lake;
 mod paths;
 mod progress;
+mod quarantine;
 pub mod rows;
 mod snapshot;
+mod source;
 mod stats;
+mod watch;
+mod worker;
 
 pub use catalog::{Commit, CommittedFile, Quarantined, ReceiptSource, SourceReceipt};
 pub use error::LakeError;
-pub use lake::{Clock, IngestOptions, IngestReport, Lake, Source};
+pub use ingest::{IngestOptions, IngestReport};
+pub use lake::{Clock, Lake};
 pub use paths::LakePaths;
 pub use progress::Progress;
 pub use snapshot::{DataFile, Snapshot};
+pub use source::{Source, Unreadable};
 pub use stats::{ColumnStats, FileStats, STATS_COLUMNS, StatValue};
+pub use watch::{Notice, WatchOptions};

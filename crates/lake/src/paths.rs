@@ -50,4 +50,9 @@ impl LakePaths {
     pub fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
+
+    /// Whether there is a lake: its catalog was created and says so.
+    pub(crate) fn exists(&self) -> bool {
+        self.catalog().join("checkpoint").is_file()
+    }
 }

@@ -15,6 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use keytrail_event::{COLUMN_COUNT, COLUMNS, Cell, Kind, Row};
 
 use crate::LakeError;
+pub use crate::builder::RowsBuilder;
 
 /// Index of `layout`: order, absence and form of the record's members.
 pub const LAYOUT: usize = COLUMN_COUNT;

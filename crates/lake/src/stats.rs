@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use keytrail_event::Timestamp;
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// The columns with statistics: those that a question names and that vary between files. Ids are random, so each file
@@ -31,8 +31,8 @@ pub const STATS_COLUMNS: &[&str] = &[
 pub enum StatValue {
     /// Of a text column; compared by its bytes.
     Text(String),
-    /// Of a time column, in microseconds since 1970, UTC. Exact, because CloudTrail's times are whole seconds while
-    /// Delta keeps milliseconds.
+    /// Of a time column, in microseconds since 1970, UTC; whole milliseconds, which is what Delta keeps. A smallest
+    /// value is rounded down, a largest up.
     Time(i64),
     /// Of an integer column.
     Integer(i64),
@@ -75,11 +75,8 @@ fn value(column: &str, value: &Value) -> Option<StatValue> {
     match value {
         Value::Number(number) => number.as_i64().map(StatValue::Integer),
         Value::String(text) if column == "event_time" => {
-            // Delta writes `2026-01-02T03:04:05.000Z`; only whole seconds are ours.
-            let seconds = format!("{}Z", text.strip_suffix(".000Z")?);
-            Timestamp::parse_event_time(&seconds)
-                .ok()
-                .map(|time| StatValue::Time(time.unix_micros()))
+            let time: Timestamp = text.parse().ok()?;
+            Some(StatValue::Time(time.as_microsecond()))
         }
         Value::String(text) => Some(StatValue::Text(text.clone())),
         _ => None,
