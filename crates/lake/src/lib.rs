@@ -16,6 +16,8 @@
 mod builder;
 mod catalog;
 mod column;
+#[cfg(test)]
+mod crash;
 mod data_file;
 mod dedup;
 mod delta;
