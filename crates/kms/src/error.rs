@@ -192,6 +192,8 @@ error_codes! {
     AccessDeniedException,
     /// The alias name is taken.
     AlreadyExistsException,
+    /// There is no such custom key store; there are none at all.
+    CustomKeyStoreNotFoundException,
     /// IAM: the user has access keys or policies left.
     DeleteConflictException,
     /// The key is disabled.

@@ -10,9 +10,10 @@ use keytrail_event::{Arn, Json, Timestamp};
 use crate::context::EncryptionContext;
 use crate::input::lower_first;
 use crate::material::MaterialId;
-use crate::metadata::{KeyFacts, Tag};
+use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyReference};
 use crate::parameters::{DataKeySpec, Description, EncryptionAlgorithm, Marker, PolicyName};
+use crate::tags::{Tag, TagKey};
 
 /// All that the record of one call says beside who, when and whether.
 ///
@@ -69,6 +70,7 @@ pub(crate) enum Fact {
     PolicyDocument(IdentityPolicy),
     PolicyName(PolicyName),
     Tags(Vec<Tag>),
+    TagKeys(Vec<TagKey>),
     TargetKeyId(KeyReference),
     User {
         arn: Arn,
@@ -116,6 +118,9 @@ impl Fact {
             Self::PolicyName(name) => ("PolicyName", name.as_str().into()),
             Self::Tags(tags) => {
                 ("Tags", tags.iter().map(Tag::to_record).collect::<Vec<_>>().into())
+            }
+            Self::TagKeys(keys) => {
+                ("TagKeys", keys.iter().map(TagKey::as_str).collect::<Vec<_>>().into())
             }
             Self::TargetKeyId(reference) => ("TargetKeyId", reference.sent().into()),
             Self::User { arn, id, name, created } => ("User", user(arn, id, name, *created)),

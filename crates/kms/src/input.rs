@@ -94,6 +94,28 @@ impl<'a> Input<'a> {
         text
     }
 
+    /// A string within a list, which must not be null there. `place` is spelled as validation texts do: `tags.1.member.tagKey`.
+    pub(crate) fn item(
+        &mut self,
+        place: &str,
+        text: Option<String>,
+        length: RangeInclusive<usize>,
+    ) -> String {
+        match &text {
+            Some(text) => {
+                let shown = shown(text);
+                self.check_length(
+                    place,
+                    &format!("Value '{shown}'"),
+                    text.chars().count(),
+                    &length,
+                );
+            }
+            None => self.problem(place, "Value null", "Member must not be null"),
+        }
+        text.unwrap_or_default()
+    }
+
     /// One of `values`; the given spelling is returned as the constant it equals.
     pub(crate) fn choice(
         &mut self,
@@ -165,6 +187,17 @@ impl<'a> Input<'a> {
         let value = serde_json::from_str(raw.get()).ok();
         self.malformed |= value.is_none();
         value
+    }
+
+    /// Any other member, which must be there.
+    pub(crate) fn required_member<T: Deserialize<'a> + Default>(&mut self, name: &str) -> T {
+        let value = self.member(name);
+        self.required(name, value)
+    }
+
+    /// Notes it if the member is not there.
+    pub(crate) fn require(&mut self, name: &str) {
+        self.required::<()>(name, None);
     }
 
     /// Whether the member is there and not null.

@@ -62,6 +62,7 @@ mod sealing;
 mod signing_key;
 mod state;
 mod sts;
+mod tags;
 mod typed;
 
 pub use blob::PLAINTEXT_BYTES_MAX;

@@ -4,7 +4,6 @@
 //! record lowers the first letter (`aWSAccountId`) and writes times as locale text.
 
 use keytrail_event::{AccountId, Json, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::input::lower_first;
 use crate::names::KeyArn;
@@ -82,21 +81,5 @@ impl KeyFacts {
             };
             object.with(lower_first(name), value)
         })
-    }
-}
-
-/// A tag of a key. Not secret: it is shown in records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Tag {
-    pub(crate) tag_key: String,
-    pub(crate) tag_value: String,
-}
-
-impl Tag {
-    pub(crate) fn to_record(&self) -> Json {
-        Json::object()
-            .with("tagKey", self.tag_key.as_str())
-            .with("tagValue", self.tag_value.as_str())
     }
 }

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::input::Input;
-use crate::metadata::{KeyFacts, Tag};
+use crate::metadata::KeyFacts;
 
 /// The longest description of a key, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 8192;
-/// Tags that a key may have.
-const TAGS_MAX: usize = 50;
 
 /// A key's description.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +19,10 @@ pub(crate) struct Description(String);
 impl Description {
     pub(crate) fn read(input: &mut Input<'_>) -> Self {
         Self(input.optional_text("Description", 0..=DESCRIPTION_CHARS_MAX).unwrap_or_default())
+    }
+
+    pub(crate) fn read_required(input: &mut Input<'_>) -> Self {
+        Self(input.text("Description", 0..=DESCRIPTION_CHARS_MAX))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -132,37 +134,6 @@ impl PolicyName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Reads the tags of a new key; `None` if there are none to show.
-pub(crate) fn read_tags(input: &mut Input<'_>) -> Result<Option<Vec<Tag>>, Refusal> {
-    let Some(tags) = input.member::<Vec<Tag>>("Tags") else { return Ok(None) };
-    let refused = |text: &str| Refusal::new(ErrorCode::TagException, text);
-    if tags.len() > TAGS_MAX {
-        return Err(refused("Too many tags"));
-    }
-    for (position, tag) in tags.iter().enumerate() {
-        let place = format!("tags.{}.member", position + 1);
-        let (key, value) = (tag.tag_key.chars().count(), tag.tag_value.chars().count());
-        if !(1..=128).contains(&key) {
-            input.problem(
-                &format!("{place}.tagKey"),
-                "Value",
-                "Member must have length between 1 and 128",
-            );
-        }
-        if value > 256 {
-            let constraint = "Member must have length less than or equal to 256";
-            input.problem(&format!("{place}.tagValue"), "Value", constraint);
-        }
-        if tag.tag_key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-            return Err(refused("Tags beginning with aws: are reserved"));
-        }
-        if tags.iter().take(position).any(|earlier| earlier.tag_key == tag.tag_key) {
-            return Err(refused("Duplicate tag keys"));
-        }
-    }
-    Ok(Some(tags))
 }
 
 /// Refuses what is understood but not here: grants and attestation.

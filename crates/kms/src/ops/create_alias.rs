@@ -6,7 +6,7 @@ use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{AliasName, KeyReference, Naming};
 use crate::reply::Reply;
-use crate::state::{Alias, Change};
+use crate::state::{Alias, Change, Key};
 
 /// Aliases that a key may have; AWS's quota.
 const ALIASES_PER_KEY_MAX: usize = 50;
@@ -18,13 +18,18 @@ struct Request {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        let allowed = |letter: char| letter.is_ascii_alphanumeric() || ":/_-".contains(letter);
         let request = Self {
-            name: input.text_of("AliasName", 256, "^[a-zA-Z0-9:/_-]+$", allowed),
+            name: read_alias_name(&mut input),
             key: input.text("TargetKeyId", KEY_ID_CHARS),
         };
         input.finish(request)
     }
+}
+
+/// The parameter as the API bounds it. What an alias's name may be besides is up to [`AliasName::new`].
+pub(super) fn read_alias_name(input: &mut Input<'_>) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || ":/_-".contains(letter);
+    input.text_of("AliasName", 256, "^[a-zA-Z0-9:/_-]+$", allowed)
 }
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
@@ -45,11 +50,17 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         let text = format!("An alias with the name {alias_arn} already exists");
         return Err(Refusal::new(ErrorCode::AlreadyExistsException, text));
     }
-    if call.state.aliases_of(key.id).count() >= ALIASES_PER_KEY_MAX {
-        let text = format!("The key {} has {ALIASES_PER_KEY_MAX} aliases already.", key.arn);
-        return Err(Refusal::new(ErrorCode::LimitExceededException, text));
-    }
+    check_quota(call, key)?;
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
-    let alias = Alias { target: key.id, created: call.now };
+    let alias = Alias { target: key.id, created: call.now, updated: None };
     Ok((Reply::empty(), Change::AliasCreated { name, alias }))
+}
+
+/// Refuses if the key has as many aliases as it may.
+pub(super) fn check_quota(call: &Call<'_>, key: &Key) -> Result<(), Refusal> {
+    if call.state.aliases_of(key.id).count() < ALIASES_PER_KEY_MAX {
+        return Ok(());
+    }
+    let text = format!("The key {} has {ALIASES_PER_KEY_MAX} aliases already.", key.arn);
+    Err(Refusal::new(ErrorCode::LimitExceededException, text))
 }

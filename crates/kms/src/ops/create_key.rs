@@ -9,11 +9,12 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::material::{Material, WrappedMaterial};
-use crate::metadata::{KeyFacts, Tag};
+use crate::metadata::KeyFacts;
 use crate::names::KeyId;
-use crate::parameters::{Description, read_tags};
+use crate::parameters::Description;
 use crate::reply::Reply;
 use crate::state::{Change, Key};
+use crate::tags::{Tag, read_tags};
 
 struct Request {
     description: Description,
@@ -26,13 +27,15 @@ impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
         read_kind(&mut input)?;
         let policy = input.optional_text("Policy", 1..=131_072);
+        let (tags, tags_well) = read_tags(&mut input);
         let request = Self {
             description: Description::read(&mut input),
             policy: None,
             bypass_lockout_check: input.flag("BypassPolicyLockoutSafetyCheck"),
-            tags: read_tags(&mut input)?,
+            tags,
         };
         let request = input.finish(request)?;
+        tags_well?;
         let policy = policy.as_deref().map(parse_policy).transpose()?;
         Ok(Self { policy, ..request })
     }

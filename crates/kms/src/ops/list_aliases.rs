@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use super::page::Page;
 use super::{Call, KEY_ID_CHARS};
 use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
@@ -45,21 +46,15 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     let bounds = (start.as_ref().map(String::as_str), Bound::Unbounded);
     let wanted =
         |(_, alias): &(&AliasName, &Alias)| of_key.is_none_or(|key| key.id == alias.target);
-    let mut rest = call.state.aliases.range::<str, _>(bounds).filter(wanted);
-    let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
-    let page = rest.by_ref().take(limit).collect::<Vec<_>>();
-    let next = rest.next().and(page.last()).map(|(name, _)| Marker::after(name.as_str()));
-    let entry = |(name, alias): &(&AliasName, &Alias)| {
+    let rest = call.state.aliases.range::<str, _>(bounds).filter(wanted);
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let page = Page::take(rest, limit, |(name, _)| name.as_str().to_owned());
+    Ok(page.reply("Aliases", |(name, alias)| {
         Reply::object(0)
             .json("AliasName", name.as_str())
             .json("AliasArn", name.arn(call.config).as_str())
             .json("TargetKeyId", alias.target.to_string())
             .time("CreationDate", alias.created)
-            .time("LastUpdatedDate", alias.created)
-    };
-    Ok(Reply::object(page.len() * 256)
-        .list("Aliases", page.iter().map(entry))
-        .json("Truncated", next.is_some())
-        .maybe(next, |reply, next| reply.json("NextMarker", next.as_str()))
-        .finish())
+            .time("LastUpdatedDate", alias.updated.unwrap_or(alias.created))
+    }))
 }

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use super::Call;
+use super::page::Page;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
@@ -30,16 +31,9 @@ pub(super) fn run(
     let _listed_to = call.authorize_identity("kms:ListKeys", "*")?;
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
-    let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
-    let mut rest = call.state.keys.range((start, Bound::Unbounded)).map(|(_, key)| key);
-    let page = rest.by_ref().take(limit).collect::<Vec<_>>();
-    let next = rest.next().and(page.last()).map(|key| Marker::after(&key.id.to_string()));
-    let entry = |key: &&crate::state::Key| {
+    let rest = call.state.keys.range((start, Bound::Unbounded)).map(|(_, key)| key);
+    let page = Page::take(rest, limit.unwrap_or(LIMIT_DEFAULT), |key| key.id.to_string());
+    Ok(page.reply("Keys", |key| {
         Reply::object(0).json("KeyId", key.id.to_string()).json("KeyArn", key.arn.as_str())
-    };
-    Ok(Reply::object(page.len() * 128)
-        .list("Keys", page.iter().map(entry))
-        .json("Truncated", next.is_some())
-        .maybe(next, |reply, next| reply.json("NextMarker", next.as_str()))
-        .finish())
+    }))
 }

@@ -8,7 +8,9 @@
 mod cancel_key_deletion;
 mod create_alias;
 mod create_key;
+mod custom_key_stores;
 mod decrypt;
+mod delete_alias;
 mod describe_key;
 mod disable_key;
 mod enable_key;
@@ -16,9 +18,16 @@ mod encrypt;
 mod generate_data_key;
 mod get_key_policy;
 mod list_aliases;
+mod list_key_policies;
 mod list_keys;
+mod list_resource_tags;
+mod page;
 mod put_key_policy;
 mod schedule_key_deletion;
+mod tag_resource;
+mod untag_resource;
+mod update_alias;
+mod update_key_description;
 
 use keytrail_auth::{AccessRequest, Authorized, IdentityPolicy, Principal, Resource, decide};
 use keytrail_event::Timestamp;
@@ -113,21 +122,21 @@ const fn later_change(name: &'static str) -> Operation {
 /// their calls are answered and recorded as what they are.
 const OPERATIONS: &[Operation] = &[
     change("CancelKeyDeletion", cancel_key_deletion::run),
-    later_change("ConnectCustomKeyStore"),
+    change("ConnectCustomKeyStore", custom_key_stores::connect),
     change("CreateAlias", create_alias::run),
-    later_change("CreateCustomKeyStore"),
+    change("CreateCustomKeyStore", custom_key_stores::create),
     later_change("CreateGrant"),
     change("CreateKey", create_key::run),
     read("Decrypt", decrypt::run),
-    later_change("DeleteAlias"),
-    later_change("DeleteCustomKeyStore"),
+    change("DeleteAlias", delete_alias::run),
+    change("DeleteCustomKeyStore", custom_key_stores::delete),
     later_change("DeleteImportedKeyMaterial"),
     later_read("DeriveSharedSecret"),
-    later_read("DescribeCustomKeyStores"),
+    read("DescribeCustomKeyStores", custom_key_stores::describe),
     read("DescribeKey", describe_key::run),
     change("DisableKey", disable_key::run),
     later_change("DisableKeyRotation"),
-    later_change("DisconnectCustomKeyStore"),
+    change("DisconnectCustomKeyStore", custom_key_stores::disconnect),
     change("EnableKey", enable_key::run),
     later_change("EnableKeyRotation"),
     read("Encrypt", encrypt::run),
@@ -145,10 +154,10 @@ const OPERATIONS: &[Operation] = &[
     later_change("ImportKeyMaterial"),
     read("ListAliases", list_aliases::run),
     later_read("ListGrants"),
-    later_read("ListKeyPolicies"),
+    read("ListKeyPolicies", list_key_policies::run),
     later_read("ListKeyRotations"),
     read("ListKeys", list_keys::run),
-    later_read("ListResourceTags"),
+    read("ListResourceTags", list_resource_tags::run),
     later_read("ListRetirableGrants"),
     change("PutKeyPolicy", put_key_policy::run),
     later_read("ReEncrypt"),
@@ -158,11 +167,11 @@ const OPERATIONS: &[Operation] = &[
     later_change("RotateKeyOnDemand"),
     change("ScheduleKeyDeletion", schedule_key_deletion::run),
     later_read("Sign"),
-    later_change("TagResource"),
-    later_change("UntagResource"),
-    later_change("UpdateAlias"),
-    later_change("UpdateCustomKeyStore"),
-    later_change("UpdateKeyDescription"),
+    change("TagResource", tag_resource::run),
+    change("UntagResource", untag_resource::run),
+    change("UpdateAlias", update_alias::run),
+    change("UpdateCustomKeyStore", custom_key_stores::update),
+    change("UpdateKeyDescription", update_key_description::run),
     later_change("UpdatePrimaryRegion"),
     later_read("Verify"),
     later_read("VerifyMac"),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccessKeyEntry, Alias, Founded, Key, KeyState, State, User, unix_nanos};
 use crate::names::{AliasName, KeyId};
-use crate::parameters::PolicyName;
+use crate::parameters::{Description, PolicyName};
+use crate::tags::{Tag, TagKey};
 
 /// One change. Written as JSON; variants and fields may be added, never renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,26 @@ pub(crate) enum Change {
     AliasCreated {
         name: AliasName,
         alias: Alias,
+    },
+    AliasUpdated {
+        name: AliasName,
+        target: KeyId,
+        #[serde(with = "unix_nanos")]
+        date: Timestamp,
+    },
+    AliasDeleted(AliasName),
+    DescriptionPut {
+        key: KeyId,
+        description: Description,
+    },
+    /// All tags that the key has from then on.
+    TagsPut {
+        key: KeyId,
+        tags: Vec<Tag>,
+    },
+    TagsRemoved {
+        key: KeyId,
+        names: Vec<TagKey>,
     },
     UserCreated {
         name: UserName,
@@ -76,10 +97,17 @@ impl Change {
             | Self::KeyPolicyPut { key, .. }
             | Self::DeletionScheduled { key, .. }
             | Self::DeletionCancelled(key)
-            | Self::KeyDeleted(key) => state.keys.contains_key(key),
+            | Self::KeyDeleted(key)
+            | Self::DescriptionPut { key, .. }
+            | Self::TagsPut { key, .. }
+            | Self::TagsRemoved { key, .. } => state.keys.contains_key(key),
             Self::AliasCreated { name, alias } => {
                 !state.aliases.contains_key(name) && state.keys.contains_key(&alias.target)
             }
+            Self::AliasUpdated { name, target, .. } => {
+                state.aliases.contains_key(name) && state.keys.contains_key(target)
+            }
+            Self::AliasDeleted(name) => state.aliases.contains_key(name),
             Self::UserCreated { name, .. } => !state.users.contains_key(name),
             Self::UserPolicyPut { user, .. } | Self::UserDeleted(user) => {
                 state.users.contains_key(user)
@@ -122,17 +150,29 @@ impl State {
             Change::DeletionScheduled { key, date } => {
                 self.set_state(key, KeyState::PendingDeletion { date });
             }
-            Change::KeyPolicyPut { key, policy } => {
-                if let Some(key) = self.keys.get_mut(&key) {
-                    key.policy = policy;
-                }
-            }
+            Change::KeyPolicyPut { key, policy } => self.alter(key, |key| key.policy = policy),
             Change::KeyDeleted(key) => {
                 self.keys.remove(&key);
                 self.aliases.retain(|_, alias| alias.target != key);
             }
             Change::AliasCreated { name, alias } => {
                 self.aliases.insert(name, alias);
+            }
+            Change::AliasUpdated { name, target, date } => {
+                if let Some(alias) = self.aliases.get_mut(&name) {
+                    (alias.target, alias.updated) = (target, Some(date));
+                }
+            }
+            Change::AliasDeleted(name) => {
+                self.aliases.remove(&name);
+            }
+            Change::DescriptionPut { key, description } => {
+                self.alter(key, |key| key.description = description);
+            }
+            Change::TagsPut { key, tags } => self.alter(key, |key| key.tags = tags),
+            Change::TagsRemoved { key, names } => {
+                let stays = |tag: &Tag| names.iter().all(|name| name.as_str() != tag.tag_key);
+                self.alter(key, |key| key.tags.retain(stays));
             }
             Change::UserCreated { name, user } => {
                 self.users.insert(name, user);
@@ -160,8 +200,13 @@ impl State {
     }
 
     fn set_state(&mut self, key: KeyId, state: KeyState) {
+        self.alter(key, |key| key.state = state);
+    }
+
+    /// Alters a key, which is there: the change was checked.
+    fn alter(&mut self, key: KeyId, how: impl FnOnce(&mut Key)) {
         if let Some(key) = self.keys.get_mut(&key) {
-            key.state = state;
+            how(key);
         }
     }
 }

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::material::{Material, WrappedMaterial};
-use crate::metadata::{KeyFacts, Tag};
+use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyId};
 use crate::parameters::{Description, PolicyName};
+use crate::tags::Tag;
 use crate::{Config, RootKey};
 
 pub(crate) use change::Change;
@@ -77,6 +78,9 @@ pub(crate) struct Alias {
     pub(crate) target: KeyId,
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
+    /// When it got this target, if it had another one before.
+    #[serde(default, with = "maybe_unix_nanos")]
+    pub(crate) updated: Option<Timestamp>,
 }
 
 /// A user.
@@ -230,6 +234,27 @@ mod unix_nanos {
         deserializer: D,
     ) -> Result<Timestamp, D::Error> {
         u64::deserialize(deserializer).map(Timestamp::from_unix_nanos)
+    }
+}
+
+/// The same for a time that there may not be.
+mod maybe_unix_nanos {
+    use keytrail_event::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Timestamp::unix_nanos).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let nanos = Option::<u64>::deserialize(deserializer)?;
+        Ok(nanos.map(Timestamp::from_unix_nanos))
     }
 }
 

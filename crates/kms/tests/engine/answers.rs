@@ -2,15 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Bench, DAY_NS, HELLO, arn, text};
-
-/// One call, and its refusal as `Code: message` (or `Code` alone).
-#[track_caller]
-fn check_refused(bench: &Bench, operation: &str, input: &Value, expected: &str) {
-    let refused = bench.call(operation, &input.to_string()).unwrap_err();
-    assert_eq!(refused.to_string(), expected, "{operation} {input}");
-    assert_eq!(refused.http_status(), 400);
-}
+use crate::support::{Bench, DAY_NS, HELLO, arn, check_refused, text};
 
 fn encrypt(bench: &Bench, key: &str) -> String {
     let answer =

@@ -1,6 +1,7 @@
 //! The engine from outside: what calls answer, what their records say, and that neither says too much.
 //!
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
+//! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `permissions`: who may do what, and what a refused caller learns.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
@@ -10,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod answers;
+mod management;
 mod permissions;
 mod records;
 mod restart;

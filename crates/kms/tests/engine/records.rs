@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use keytrail_event::TlsDetails;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, DAY_NS, HELLO, arn, text};
+use crate::support::{Bench, DAY_NS, HELLO, arn, call, text};
 
 /// Compares the last record with its file.
 #[track_caller]
@@ -67,10 +67,6 @@ fn lay_out(record: &str) -> String {
         }
     }
     out + "\n"
-}
-
-fn call(bench: &Bench, operation: &str, input: &Value) -> Value {
-    bench.call(operation, &input.to_string()).unwrap()
 }
 
 /// A call that is refused; the record is the point.
@@ -188,6 +184,32 @@ fn records_of_policies() {
 }
 
 #[test]
+fn records_of_names_and_tags() {
+    let bench = Bench::new();
+    let [key, other] = [key_with_alias(&bench), bench.key()];
+    call(&bench, "UpdateAlias", &json!({"AliasName": "alias/app", "TargetKeyId": other}));
+    check(&bench, "update-alias");
+    call(&bench, "DeleteAlias", &json!({"AliasName": "alias/app"}));
+    check(&bench, "delete-alias");
+    let description = json!({"KeyId": key, "Description": "New key description"});
+    call(&bench, "UpdateKeyDescription", &description);
+    check(&bench, "update-key-description");
+    let tags = json!([{"TagKey": "Department", "TagValue": "IT"}]);
+    call(&bench, "TagResource", &json!({"KeyId": arn(&key), "Tags": tags}));
+    check(&bench, "tag-resource");
+    call(&bench, "ListResourceTags", &json!({"KeyId": key, "Limit": 5}));
+    check(&bench, "list-resource-tags");
+    call(&bench, "UntagResource", &json!({"KeyId": key, "TagKeys": ["Department"]}));
+    check(&bench, "untag-resource");
+    call(&bench, "ListKeyPolicies", &json!({"KeyId": key}));
+    check(&bench, "list-key-policies");
+    call(&bench, "DescribeCustomKeyStores", &json!({"Limit": 7}));
+    check(&bench, "describe-custom-key-stores");
+    refuse(&bench, "DeleteCustomKeyStore", &json!({"CustomKeyStoreId": "cks-1234567890abcdef0"}));
+    check(&bench, "delete-custom-key-store");
+}
+
+#[test]
 fn records_of_refusals() {
     let bench = Bench::new();
     let [key, other] = [bench.key(), bench.key()];
@@ -272,6 +294,17 @@ fn a_record_says_where_the_call_came_from() {
 const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ("cancel-key-deletion", "ct-cancel-key-deletion.0", &[]),
     ("create-alias", "ct-createalias.0", KEY_ARN_SINCE_2022),
+    ("delete-alias", "ct-deletealias.0", KEY_ARN_SINCE_2022),
+    ("update-alias", "ct-updatealias.0", KEY_ARN_SINCE_2022),
+    ("update-key-description", "ct-update-key-description.0", &[]),
+    ("tag-resource", "ct-tagresource.0", KEY_ARN_SINCE_2022),
+    ("untag-resource", "ct-untagresource.0", KEY_ARN_SINCE_2022),
+    // The example asks for one store, which we do not have.
+    (
+        "describe-custom-key-stores",
+        "ct-describe-keystores.0",
+        &["requestParameters.customKeyStoreId: text", "requestParameters.limit: number"],
+    ),
     (
         "create-key",
         "ct-createkey.0",

@@ -20,6 +20,11 @@ enum Step {
     Schedule(usize),
     Cancel(usize),
     Alias(usize, u8),
+    MoveAlias(usize, u8),
+    DropAlias(u8),
+    Describe(usize, u8),
+    Tag(usize, u8),
+    Untag(usize, u8),
     Policy(usize),
     Encrypt(usize),
     CreateUser(u8),
@@ -47,6 +52,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => which.clone().prop_map(Step::Schedule),
         2 => which.clone().prop_map(Step::Cancel),
         2 => (which.clone(), 0..6_u8).prop_map(|(key, name)| Step::Alias(key, name)),
+        1 => (which.clone(), 0..6_u8).prop_map(|(key, name)| Step::MoveAlias(key, name)),
+        1 => (0..6_u8).prop_map(Step::DropAlias),
+        1 => (which.clone(), 0..6_u8).prop_map(|(key, text)| Step::Describe(key, text)),
+        2 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Tag(key, tag)),
+        1 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Untag(key, tag)),
         1 => which.clone().prop_map(Step::Policy),
         3 => which.prop_map(Step::Encrypt),
         1 => (0..3_u8).prop_map(Step::CreateUser),
@@ -90,6 +100,26 @@ impl Story {
                 let alias =
                     json!({"AliasName": format!("alias/{name}"), "TargetKeyId": key(which)});
                 drop(call("CreateAlias", alias));
+            }
+            Step::MoveAlias(which, name) => {
+                let alias =
+                    json!({"AliasName": format!("alias/{name}"), "TargetKeyId": key(which)});
+                drop(call("UpdateAlias", alias));
+            }
+            Step::DropAlias(name) => {
+                drop(call("DeleteAlias", json!({"AliasName": format!("alias/{name}")})));
+            }
+            Step::Describe(which, text) => {
+                let text = json!({"KeyId": key(which), "Description": text.to_string()});
+                drop(call("UpdateKeyDescription", text));
+            }
+            Step::Tag(which, tag) => {
+                let tags = json!([{"TagKey": tag.to_string(), "TagValue": "x"}]);
+                drop(call("TagResource", json!({"KeyId": key(which), "Tags": tags})));
+            }
+            Step::Untag(which, tag) => {
+                let names = json!({"KeyId": key(which), "TagKeys": [tag.to_string()]});
+                drop(call("UntagResource", names));
             }
             Step::Policy(which) => {
                 let statement =
@@ -157,7 +187,11 @@ fn view(bench: &Bench) -> Value {
     let keys = call("ListKeys", json!({}));
     let keys = keys["Keys"].as_array().unwrap().iter().map(|entry| {
         let key = json!({"KeyId": entry["KeyId"]});
-        json!({"metadata": call("DescribeKey", key.clone()), "policy": call("GetKeyPolicy", key)})
+        json!({
+            "metadata": call("DescribeKey", key.clone()),
+            "policy": call("GetKeyPolicy", key.clone()),
+            "tags": call("ListResourceTags", key),
+        })
     });
     let users = bench.engine().users(&bench.root()).unwrap();
     json!({
@@ -174,7 +208,11 @@ fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String,
         if record.get("errorCode").is_some() || record["eventSource"] != "kms.amazonaws.com" {
             continue;
         }
-        let key = || text(&record["resources"][0], "ARN").rsplit('/').next().unwrap().to_owned();
+        let resources = record["resources"].as_array().into_iter().flatten();
+        let mut arns = resources.map(|resource| text(resource, "ARN"));
+        let key_arn = arns.find(|arn| arn.contains(":key/")).unwrap_or_default();
+        let key = || key_arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let alias = || text(&record["requestParameters"], "aliasName").to_owned();
         match text(&record, "eventName") {
             "CreateKey" | "EnableKey" => drop(keys.insert(key(), "Enabled".to_owned())),
             "DisableKey" | "CancelKeyDeletion" => drop(keys.insert(key(), "Disabled".to_owned())),
@@ -183,10 +221,8 @@ fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String,
                 keys.remove(&key());
                 aliases.retain(|_, target| *target != key());
             }
-            "CreateAlias" => {
-                let name = text(&record["requestParameters"], "aliasName").to_owned();
-                aliases.insert(name, key());
-            }
+            "CreateAlias" | "UpdateAlias" => drop(aliases.insert(alias(), key())),
+            "DeleteAlias" => drop(aliases.remove(&alias())),
             _ => {}
         }
     }

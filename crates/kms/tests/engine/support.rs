@@ -178,3 +178,19 @@ pub(crate) const HELLO: &str = "aGVsbG8=";
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no string {name} in {value}"))
 }
+
+/// One call that must succeed.
+#[track_caller]
+pub(crate) fn call(bench: &Bench, operation: &str, input: &Value) -> Value {
+    bench
+        .call(operation, &input.to_string())
+        .unwrap_or_else(|no| panic!("{operation} {input}: {no}"))
+}
+
+/// One call, and its refusal as `Code: message` (or `Code` alone).
+#[track_caller]
+pub(crate) fn check_refused(bench: &Bench, operation: &str, input: &Value, expected: &str) {
+    let refused = bench.call(operation, &input.to_string()).unwrap_err();
+    assert_eq!(refused.to_string(), expected, "{operation} {input}");
+    assert_eq!(refused.http_status(), 400);
+}

@@ -1,0 +1,50 @@
+//! `UpdateAlias`: an alias points at another key. It takes the permission on the alias, on the old key and on the new one.
+
+use super::create_alias::{check_quota, read_alias_name};
+use super::delete_alias::find_alias;
+use super::{Call, Changed, KEY_ID_CHARS};
+use crate::error::Refusal;
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::names::{AliasName, KeyReference, Naming};
+use crate::reply::Reply;
+use crate::state::Change;
+
+struct Request {
+    name: String,
+    key: String,
+}
+
+impl Request {
+    fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
+        let request = Self {
+            name: read_alias_name(&mut input),
+            key: input.text("TargetKeyId", KEY_ID_CHARS),
+        };
+        input.finish(request)
+    }
+}
+
+pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
+    let Request { name, key } = Request::read(input)?;
+    let name = AliasName::new(&name)?;
+    if key.starts_with("alias/") {
+        return Err(Refusal::validation("Aliases must refer to keys. Not aliases"));
+    }
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let old = find_alias(call, &name)?;
+    let new = call.find(&reference)?;
+    let alias_arn = name.arn(call.config);
+    let _named_by = call.authorize_identity("kms:UpdateAlias", alias_arn.as_str())?;
+    let _taken_by = call.authorize("kms:UpdateAlias", old)?;
+    let _pointed_by = call.authorize("kms:UpdateAlias", new)?;
+    facts.parameters = vec![Fact::AliasName(name.clone()), Fact::TargetKeyId(reference)];
+    facts.resources = vec![alias_arn, new.arn.clone()];
+    // The old key may wait for its deletion: taking its alias away is what one does then.
+    new.check_not_pending()?;
+    if old.id != new.id {
+        check_quota(call, new)?;
+    }
+    facts.elements.push(Fact::KeyArn(new.arn.clone()));
+    Ok((Reply::empty(), Change::AliasUpdated { name, target: new.id, date: call.now }))
+}
