@@ -30,6 +30,7 @@ use delta_kernel::{
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::stats::{ColumnStats, FileStats, STATS_COLUMNS, StatValue};
@@ -70,9 +71,21 @@ pub(crate) struct Planned {
 /// The table as the kernel sees it.
 pub(crate) struct Table {
     engine: DefaultEngine<TokioMultiThreadExecutor>,
+    /// Runs what the kernel does asynchronously. Ours, so that [`Drop`] decides how it ends.
+    runtime: Option<Runtime>,
     snapshot: Option<SnapshotRef>,
     dir: PathBuf,
     url: Url,
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // Waiting for its threads, as a runtime does by itself, is not allowed on an asynchronous caller's thread.
+        // There is nothing to wait for either: each call of ours ended with its work done.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Table {
@@ -81,12 +94,13 @@ impl Table {
         let url = Url::from_directory_path(dir)
             .map_err(|()| LakeError::NoLake { path: dir.to_owned() })?;
         // The kernel's default executor, one background thread, deadlocks in `checkpoint`.
-        let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(1), Some(2))
-            .map_err(LakeError::delta("start a thread for", dir))?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(LakeError::delta("start a thread for", dir))?;
+        let executor = TokioMultiThreadExecutor::new(runtime.handle().clone());
         let engine = DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new()))
             .with_task_executor(Arc::new(executor))
             .build();
-        Ok(Self { engine, snapshot: None, dir: dir.to_owned(), url })
+        Ok(Self { engine, runtime: Some(runtime), snapshot: None, dir: dir.to_owned(), url })
     }
 
     /// Plans the commit that creates the table, version 0.
