@@ -68,6 +68,7 @@ impl Lake {
     ) -> Result<(), LakeError> {
         let notices = Notices::new(sources, watch.notice)?;
         let mut seen = Seen::default();
+        let mut unreadable = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let mut listing = source::list(sources)?;
             listing.files.retain(|file| seen.is_ready(&file.path, watch.settle));
@@ -76,9 +77,11 @@ impl Lake {
             if !plan.is_empty() {
                 let report = self.take_in(plan, options, progress)?;
                 report.unreadable.iter().for_each(|it| seen.forget(&it.path));
-                if report.is_news() {
+                // What still cannot be read was told before.
+                if report.files_new > 0 || report.unreadable != unreadable {
                     on_round(&report);
                 }
+                unreadable = report.unreadable;
             }
             notices.wait(if resting { watch.rescan } else { watch.settle.min(watch.rescan) }, stop);
         }
@@ -166,7 +169,12 @@ impl Notices {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(left.min(STOP_INTERVAL)) {
-                Ok(()) => break,
+                Ok(()) => {
+                    // Notices come in swarms. One look answers all that arrive in this while.
+                    std::thread::sleep(STOP_INTERVAL);
+                    while self.receiver.try_recv().is_ok() {}
+                    return;
+                }
                 Err(RecvTimeoutError::Timeout)
                     if left > STOP_INTERVAL && !stop.load(Ordering::Relaxed) => {}
                 Err(RecvTimeoutError::Timeout) => return,
@@ -179,7 +187,5 @@ impl Notices {
                 }
             }
         }
-        // One look answers all notices so far.
-        while self.receiver.try_recv().is_ok() {}
     }
 }
