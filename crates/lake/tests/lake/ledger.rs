@@ -26,8 +26,12 @@ fn append(dir: &Path, payloads: &[String]) {
     } else {
         Ledger::create(storage, source_origin(), key, random, START_NS, Options::default()).unwrap()
     };
-    for payload in payloads {
-        ledger.append(keytrail_testkit::record(START_NS, payload.as_bytes())).unwrap();
+    let enqueue = |payload: &String| {
+        ledger.enqueue(keytrail_testkit::record(START_NS, payload.as_bytes())).unwrap()
+    };
+    let pending: Vec<_> = payloads.iter().map(enqueue).collect();
+    for pending in pending {
+        pending.wait().unwrap();
     }
     ledger.close().unwrap();
 }
@@ -69,6 +73,20 @@ fn records_become_rows_once_as_the_ledger_grows() {
     assert_eq!(ranges(&scene), [(0, 3, 2), (3, 6, 2)]);
     let places: Vec<_> = scene.rows().into_iter().map(|row| (row.place.1, row.duplicate)).collect();
     assert_eq!(places, [(1, false), (2, false), (4, false), (5, true)]);
+}
+
+#[test]
+fn a_long_ledger_is_taken_in_by_ranges_that_continue_one_another() {
+    let scene = Scene::new();
+    append(&dir(&scene), &vec!["{}".to_owned(); 70_000]);
+    let mut lake = scene.open();
+    let options = IngestOptions { rows_per_file: 1, rows_per_commit: 1, threads: 2 };
+    let report = lake.ingest(&[Source::Ledger(dir(&scene))], &options, &()).unwrap();
+    lake.close().unwrap();
+    assert_eq!((report.rows, report.files_new, report.duplicates), (70_000, 2, 0));
+    assert_eq!(ranges(&scene), [(0, 65_536, 65_535), (65_536, 70_001, 4_465)]);
+    let places: Vec<_> = scene.rows().into_iter().map(|row| row.place.1).collect();
+    assert!(places.into_iter().eq(1..=70_000));
 }
 
 #[test]

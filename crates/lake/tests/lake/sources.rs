@@ -3,6 +3,7 @@
 use std::fs;
 
 use keytrail_lake::{IngestOptions, Lake, LakeError, LakePaths, Source};
+use proptest::prelude::*;
 
 use crate::support::{Scene, gzip, log, record, record_with_id};
 
@@ -224,6 +225,58 @@ fn a_second_writer_is_refused() {
     assert!(matches!(second.err(), Some(LakeError::Busy { .. })));
     drop(lake);
     scene.open();
+}
+
+/// What remains of a text when these parts are cut out, each once.
+fn without(text: &[u8], parts: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    // The longest first: a broken rest may contain what looks like a record.
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let mut rest = text.to_vec();
+    for part in parts {
+        let at = rest.windows(part.len().max(1)).position(|window| window == part.as_slice());
+        let at =
+            at.unwrap_or_else(|| panic!("{} is not in the text", String::from_utf8_lossy(part)));
+        rest.splice(at..at + part.len(), *b" ");
+    }
+    rest
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// The promise: each byte of a log is in a row, in quarantine, or punctuation between records.
+    #[test]
+    fn no_byte_of_a_damaged_log_is_lost(
+        kinds in prop::collection::vec(0_u32..6, 1..8),
+        cut in 0_usize..4000,
+        flip in prop::option::of((0_usize..4000, 1_u8..=255)),
+    ) {
+        let element = |(at, kind): (u32, &u32)| match kind {
+            0 => "null".to_owned(),
+            1 => format!(r#"["{at}"]"#),
+            _ => record(at),
+        };
+        let mut text = log(&(0..).zip(&kinds).map(element).collect::<Vec<_>>()).into_bytes();
+        text.truncate(cut.max(1));
+        if let Some((at, bits)) = flip {
+            let at = at % text.len();
+            text[at] ^= bits;
+        }
+        let scene = Scene::new();
+        scene.file("a.json", &text);
+        let report = scene.ingest();
+        prop_assert_eq!(report.records, report.rows + report.quarantined.len() as u64);
+        let mut parts: Vec<Vec<u8>> = scene.rows().into_iter().map(|row| row.record.into()).collect();
+        prop_assert_eq!(parts.len() as u64, report.rows);
+        let quarantine = LakePaths::new(scene.root()).quarantine();
+        parts.extend(report.quarantined.iter().map(|(_, it)| fs::read(quarantine.join(&it.kept)).unwrap()));
+        let rest = without(&text, &mut parts);
+        let rest = String::from_utf8(rest).unwrap();
+        prop_assert!(
+            rest.replace("\"Records\":", "").chars().all(|it| "{}[], \n".contains(it)),
+            "left over: {}", rest
+        );
+    }
 }
 
 #[cfg(unix)]
