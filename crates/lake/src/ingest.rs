@@ -32,7 +32,7 @@ const ID_BATCH_ROWS: usize = 65_536;
 /// How to ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestOptions {
-    /// Threads that read, split and write; none counts as one.
+    /// Threads that read, split and write. Here and below, 0 counts as 1.
     pub threads: usize,
     /// Rows after which a data file is closed; a source file is never divided, so it may have more.
     pub rows_per_file: usize,
@@ -168,6 +168,7 @@ impl Lake {
         options: &IngestOptions,
         progress: &dyn Progress,
     ) -> Result<(usize, Outcome), LakeError> {
+        self.make_room_for_numbers(items.len());
         let complete = Mutex::new(self.ids_are_complete);
         let complete_ids = || {
             let mut complete = complete.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,6 +205,16 @@ impl Lake {
         self.ids_are_complete = complete.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.next_item = self.next_item.saturating_add(u32::try_from(taken).unwrap_or(u32::MAX));
         Ok((taken, outcome))
+    }
+
+    /// Items are numbered in 32 bits. After four billion of them the count begins anew, with nothing claimed.
+    fn make_room_for_numbers(&mut self, items: usize) {
+        let fits =
+            u32::try_from(items).is_ok_and(|items| self.next_item.checked_add(items).is_some());
+        if !fits {
+            self.forget_ids();
+            self.next_item = 1;
+        }
     }
 
     /// Commits a round and counts it.
@@ -245,11 +256,6 @@ impl Lake {
 }
 
 impl IngestReport {
-    /// Whether anything was taken in, or should have been.
-    pub fn is_news(&self) -> bool {
-        self.files_new > 0 || !self.unreadable.is_empty()
-    }
-
     fn count(&mut self, receipt: SourceReceipt) {
         self.files_new += 1;
         self.records += receipt.records;

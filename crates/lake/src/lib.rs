@@ -8,6 +8,16 @@
 //! A row is the record: [`rows::row_at`] gives a row back that `keytrail_event::join` turns into the record's exact
 //! bytes, and each source's receipt holds the Merkle root over them.
 //!
+//! ```no_run
+//! # fn main() -> Result<(), keytrail_lake::LakeError> {
+//! let snapshot = keytrail_lake::Snapshot::read("keytrail-data/lake".as_ref())?;
+//! for file in &snapshot.files {
+//!     println!("{} rows in {}, SHA-256 {}", file.rows, file.path, file.sha256);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it is not
 //!
 //! It answers no questions: SQL, audits and the verification of a lake are `keytrail-query`'s. It reads no foreign

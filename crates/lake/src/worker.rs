@@ -159,7 +159,7 @@ impl Shared<'_> {
     }
 
     fn next(&self) -> Option<(u32, &Item)> {
-        let full = self.rows.load(Ordering::Relaxed) >= self.options.rows_per_commit as u64
+        let full = self.rows.load(Ordering::Relaxed) >= self.options.rows_per_commit.max(1) as u64
             || self.receipt_bytes.load(Ordering::Relaxed) >= ROUND_RECEIPT_BYTES;
         if full {
             return None;
