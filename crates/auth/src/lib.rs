@@ -5,6 +5,8 @@
 //! and answers with [`Authorized`], or with [`Denied`], whose text is AWS's own.
 //! Code that guards something takes the token by reference and cannot be reached without a decision.
 //!
+//! # What it is not
+//!
 //! Not here: network, storage, keys, the clock. The caller brings the policies; nothing is looked up.
 //!
 //! What is refused rather than half understood: `Condition`, `NotPrincipal` and policy variables (`${…}`). A policy that

@@ -78,6 +78,12 @@ pub enum EngineError {
         /// The id that was asked for, cut to 40 characters.
         id: String,
     },
+    /// The caller's: no user has this name, or the user has no access key.
+    #[error("no user with an access key is called {name:?}; `keytrail principal list` tells all")]
+    UnknownUser {
+        /// The name that was asked for, cut to 64 characters.
+        name: String,
+    },
     /// The ledger could not be created, opened, read or written.
     #[error("the ledger in {path} is not available", path = path.display())]
     Ledger {

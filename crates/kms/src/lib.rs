@@ -5,6 +5,8 @@
 //! record in the engine's ledger, and its answer leaves only when that record is durable and signed. A change of key state
 //! rides, sealed, in the same ledger frame: the state is a view that is rebuilt from the ledger.
 //!
+//! # What it is not
+//!
 //! Not here: HTTP, signature verification, roles, grants, and any key but symmetric ones. `Condition` in policies is
 //! refused when a policy is written.
 //!
@@ -76,3 +78,8 @@ pub use reply::Answer;
 pub use root_key::RootKey;
 pub use signing_key::catalog_signing_key;
 pub use typed::{CreateKeyRequest, DataKey, Decrypted, Encrypted, KeyMetadata, UserDescription};
+
+/// The README's example, compiled and run with this crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -9,12 +9,14 @@
 //! Fit for anything but tests: it panics where a test should stop, and [`SeededRandom`] is
 //! predictable. Nothing here is a second implementation of what is tested.
 
+mod clock;
 mod image;
 mod ledger;
 mod random;
 mod storage;
 mod time;
 
+pub use clock::SteppingClock;
 pub use image::{Image, scratch};
 pub use ledger::{CheckedLedger, check_ledger, origin, record, signing_key};
 pub use random::SeededRandom;
