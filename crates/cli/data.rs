@@ -1,0 +1,167 @@
+//! The data directory: where everything lies, its configuration, and the ambient clock and randomness that the libraries
+//! below are handed from here.
+//!
+//! ```text
+//! DATA/
+//!   keytrail.toml   account, region, log origin
+//!   root.key        seals key material and signing keys (mode 0600)
+//!   keys/           the key store: a view over the ledger, and the sealed signing keys
+//!   ledger/         segments, checkpoint, public key
+//!   lake/           events/ (a Delta table), catalog/ (its ledger), quarantine/
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use keytrail_event::{AccountId, Region, Timestamp};
+use keytrail_kms::{Clock as _, Config, Engine, Environment, OsRandom, RootKey, SystemClock};
+use keytrail_lake::{Lake, Snapshot};
+use keytrail_ledger::{Origin, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+/// The account and Region of a data directory for which nothing else was asked.
+pub(crate) const DEFAULT_ACCOUNT: &str = "000000000000";
+/// See [`DEFAULT_ACCOUNT`].
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+
+/// `keytrail.toml`. A key that we do not know is an error: a typing mistake must not silently mean a default.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) origin: String,
+}
+
+impl Settings {
+    /// The settings as the engine wants them, each checked.
+    pub(crate) fn engine_config(&self) -> anyhow::Result<Config> {
+        Ok(Config {
+            account: AccountId::parse(&self.account)?,
+            region: Region::parse(&self.region)?,
+            origin: Origin::new(&self.origin)?,
+        })
+    }
+
+    fn to_toml(&self) -> String {
+        format!(
+            "# Where this data directory belongs. The origin names the log in every signed checkpoint.\n\
+             account = \"{}\"\nregion = \"{}\"\norigin = \"{}\"\n",
+            self.account, self.region, self.origin
+        )
+    }
+}
+
+/// A data directory, there or not yet there.
+pub(crate) struct DataDirectory {
+    root: PathBuf,
+}
+
+impl DataDirectory {
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
+    }
+
+    pub(crate) fn lake(&self) -> PathBuf {
+        self.root.join("lake")
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.root.join("keytrail.toml")
+    }
+
+    fn root_key_file(&self) -> PathBuf {
+        self.root.join("root.key")
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.settings_file().exists()
+    }
+
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let file = self.settings_file();
+        if !file.exists() {
+            bail!(
+                "{} is no data directory: make one with `keytrail --data {} init`",
+                self.root.display(),
+                self.root.display()
+            );
+        }
+        let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+        toml::from_str(&text).with_context(|| format!("{}", file.display()))
+    }
+
+    /// Writes the settings and a fresh root key; the engine and the lake make their own folders.
+    pub(crate) fn create(&self, settings: &Settings) -> anyhow::Result<RootKey> {
+        if self.exists() {
+            bail!("{} is a data directory already", self.root.display());
+        }
+        fs::create_dir_all(&self.root).with_context(|| format!("{}", self.root.display()))?;
+        let root_key = RootKey::generate(&OsRandom);
+        root_key.save(&self.root_key_file())?;
+        let file = self.settings_file();
+        fs::write(&file, settings.to_toml()).with_context(|| format!("{}", file.display()))?;
+        Ok(root_key)
+    }
+
+    pub(crate) fn root_key(&self) -> anyhow::Result<RootKey> {
+        self.settings()?;
+        Ok(RootKey::load(&self.root_key_file())?)
+    }
+
+    pub(crate) fn open_engine(&self) -> anyhow::Result<Engine> {
+        let config = self.settings()?.engine_config()?;
+        Ok(Engine::open(&self.root, config, self.root_key()?, environment())?)
+    }
+
+    /// Opens the lake for writing, and makes it if it is not there.
+    pub(crate) fn open_lake(&self) -> anyhow::Result<Lake> {
+        let origin = self.settings()?.origin;
+        let key = self.catalog_key()?;
+        let origin = Origin::new(&format!("{origin}/catalog"))?;
+        Ok(Lake::open(&self.lake(), &origin, key, Arc::new(OsRandom), Arc::new(now))?)
+    }
+
+    pub(crate) fn catalog_key(&self) -> anyhow::Result<SigningKey> {
+        Ok(keytrail_kms::catalog_signing_key(&self.root, &self.root_key()?, &OsRandom)?)
+    }
+
+    /// The lake's committed state, for reading; needs no secret.
+    pub(crate) fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        self.settings()?;
+        if !self.lake().exists() {
+            bail!(
+                "the lake is empty: fill it with `keytrail --data {} ingest [FOLDER]`",
+                self.root.display()
+            );
+        }
+        Ok(Snapshot::read(&self.lake())?)
+    }
+}
+
+/// The public key that lies in a ledger directory. Good against accidents; against people, pass one kept elsewhere.
+pub(crate) fn public_key_of(ledger: &Path) -> anyhow::Result<VerifyingKey> {
+    let file = ledger.join("public-key");
+    let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+    VerifyingKey::parse(text.trim_end()).with_context(|| format!("{}", file.display()))
+}
+
+/// The clock and the randomness of the machine: named here once, passed in everywhere else.
+pub(crate) fn environment() -> Environment {
+    Environment { clock: Arc::new(SystemClock), random: Arc::new(OsRandom) }
+}
+
+/// Now, by the machine's clock.
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}

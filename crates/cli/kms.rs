@@ -1,0 +1,87 @@
+//! `keytrail kms`: the KMS API on the embedded engine, without a server.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use keytrail_kms::{Caller, Engine};
+
+use crate::{Context, Outcome};
+
+/// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  keytrail kms create-key --input '{\"Description\":\"payments\"}'
+  keytrail kms create-alias --input '{\"AliasName\":\"alias/payments\",\"TargetKeyId\":\"1234abcd-…\"}'
+  keytrail kms encrypt --input '{\"KeyId\":\"alias/payments\",\"Plaintext\":\"aGVsbG8=\"}'
+  keytrail kms decrypt --principal alice --input @request.json
+
+Blobs are base64, as in the API. Every call leaves a record in the ledger, refused ones too. Whoever may read
+root.key may act as any principal; the record says as whom.")]
+pub(crate) struct Arguments {
+    /// The operation: create-key, encrypt, list-keys, …
+    operation: String,
+    /// The request: JSON text, or @FILE
+    #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
+    input: String,
+    /// The user that calls [default: the account's root]
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let input = match arguments.input.strip_prefix('@') {
+        Some(file) => std::fs::read(file).with_context(|| file.to_owned())?,
+        None => arguments.input.clone().into_bytes(),
+    };
+    let engine = context.data.open_engine()?;
+    let caller = caller(&engine, arguments.principal.as_deref())?;
+    let operation = operation_name(&arguments.operation);
+    let answer = match engine.call(&caller, &operation, &input) {
+        Ok(answer) => answer,
+        // The words of the AWS CLI, which people know how to read and search for.
+        Err(error) => bail!(
+            "an error occurred ({}) when calling the {operation} operation: {}",
+            error.code(),
+            error.message().unwrap_or_default()
+        ),
+    };
+    // As the engine wrote it: the answer may hold a plaintext, and another copy would be one more to wipe.
+    writeln!(std::io::stdout().lock(), "{}", answer.json())?;
+    engine.close()?;
+    Ok(Outcome::Fine)
+}
+
+/// The caller that a record will name.
+pub(crate) fn caller(engine: &Engine, principal: Option<&str>) -> anyhow::Result<Caller> {
+    match principal {
+        None => Ok(engine.root_caller()?),
+        Some(name) => Ok(engine.caller_for_user(name)?),
+    }
+}
+
+/// `generate-data-key` → `GenerateDataKey`. Names that already are in the API's spelling stay as they are.
+fn operation_name(typed: &str) -> String {
+    typed
+        .split('-')
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map_or_else(String::new, |first| {
+                first.to_uppercase().chain(letters).collect::<String>()
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operation_names_are_those_of_the_cli_or_the_api() {
+        assert_eq!(operation_name("create-key"), "CreateKey");
+        assert_eq!(operation_name("GenerateDataKey"), "GenerateDataKey");
+        assert_eq!(operation_name("re-encrypt"), "ReEncrypt");
+        assert_eq!(operation_name("--"), "");
+    }
+}

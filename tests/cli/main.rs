@@ -1,0 +1,17 @@
+//! Black-box tests of the binary: each types commands as a user would and reads what comes back.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `support` | a data directory, and how to run the binary on it |
+//! | `keys` | the key engine from the command line: answers, refusals, and the records they leave |
+//! | `real_logs` | CloudTrail's own files: counts, idempotence, losslessness, verification |
+//! | `manners` | help, exit codes, formats, errors that say what to do |
+//! | `story` | `demo` from end to end, and the README's own commands |
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod keys;
+mod manners;
+mod real_logs;
+mod story;
+mod support;
