@@ -1,15 +1,6 @@
 //! Ready-made audits: SQL files with a header that says what they answer and which filters they take.
 //!
-//! ```text
-//! -- audit: who-used                      name: a-z, 0-9 and `-`
-//! -- title: Who used which key, …         one line
-//! -- severity: info                       info, low, medium, high or critical
-//! -- filters: key, principal, since       of key, principal, since, until; at least one
-//! -- tags: CIS-3.7, …                     optional
-//! --
-//! -- prose                                for whoever reads or changes the file
-//! SELECT …                                one query
-//! ```
+//! `schemas/audit-file.md` draws the form of such a file; a test runs the example that stands there.
 //!
 //! A filter is a typed parameter of the SQL (`$since`), never text pasted into it: whatever a user types stays a value.
 //! A filter that is not given is bound as NULL, so a file writes `($since IS NULL OR event_time >= $since)`; the planner
@@ -110,7 +101,8 @@ impl Audit {
 }
 
 impl Severity {
-    const ALL: [Severity; 5] =
+    /// All of them, the least bad first.
+    pub const ALL: [Severity; 5] =
         [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
     /// The word in a header and in a listing.

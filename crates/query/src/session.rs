@@ -303,7 +303,7 @@ mod tests {
     use keytrail_lake::Snapshot;
 
     use super::{AuditFilters, Session, SessionOptions};
-    use crate::{Audit, Format, Printer, QueryError, Style};
+    use crate::{Audit, Filter, Format, Printer, QueryError, Severity, Style};
 
     /// A session over a lake without any file.
     async fn empty() -> Session {
@@ -432,6 +432,28 @@ mod tests {
         let sql = "SELECT j->>'a' AS text, j->'b'->0 AS first, j ? 'c' AS has, json_get_int(j, 'n') AS n \
                    FROM (SELECT '{\"a\":\"x,y\",\"b\":[7],\"n\":3}' AS j)";
         assert_eq!(csv(&session, sql).await, "text,first,has,n\n\"x,y\",7,false,3\n");
+    }
+
+    /// `schemas/audit-file.md` is held to the parser and the tables by running what it shows.
+    #[tokio::test]
+    async fn the_drawn_audit_file_can_be_run() {
+        let drawn = include_str!("../../../schemas/audit-file.md");
+        let file = drawn.split("```").nth(1).and_then(|block| block.strip_prefix("sql\n"));
+        let audit = Audit::parse("audit-file.md", file.expect("an example")).expect("valid");
+        assert_eq!(audit.tags, ["CIS-1.7"]);
+        for severity in Severity::ALL {
+            assert!(drawn.contains(&format!("`{}`", severity.name())), "{severity:?} is not drawn");
+        }
+        for filter in Filter::ALL {
+            assert!(
+                drawn.contains(&format!("| `${}` |", filter.name())),
+                "{filter:?} is not drawn"
+            );
+        }
+        let answer = empty().await.audit(&audit, &AuditFilters::default()).await.expect("runs");
+        let columns: Vec<_> =
+            answer.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(columns, ["key", "operation", "uses", "last_use"]);
     }
 
     #[tokio::test]

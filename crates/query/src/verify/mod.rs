@@ -26,6 +26,7 @@ mod data_files;
 mod delta_log;
 mod duplicates;
 mod ledger;
+mod quarantine;
 mod rows;
 mod sources;
 mod statistics;
@@ -72,6 +73,7 @@ pub fn verify_lake(dir: &Path, check: &LakeCheck<'_>) -> Report {
     let checked = data_files::check(&paths, &commits, running, check, &mut report);
     duplicates::check(checked.events, &commits, &mut report);
     ledger::compare(&paths, &commits, &checked.disputes, check.ledger, &mut report);
+    quarantine::check(&paths, &commits, &mut report);
     report.check("commits", commits.list.len() as u64);
     report.check("data files", commits.files.len() as u64);
     report.check("receipts", commits.receipts.len() as u64);

@@ -10,7 +10,7 @@
 //! there is no column left to edit. What belongs together across row groups (roots, gaps) is decided in
 //! [`super::sources`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use arrow::{
     array::{
@@ -24,7 +24,6 @@ use arrow::{
 use keytrail_event::{COLUMN_COUNT, COLUMNS, Cell, Kind, Row, col, join, split};
 use keytrail_lake::rows;
 use keytrail_ledger::{FindingKind, Hash, merkle};
-use std::sync::Arc;
 
 use super::{duplicates::Event, sources::Sources};
 
@@ -109,47 +108,50 @@ fn check_row(
 ) {
     let row = columns.row(at);
     let source = columns.source(at, sources);
-    let mut problem = |kind, detail| {
-        into.problems.push(Problem { kind, row: row_number, source: source.ok(), detail });
-    };
+    let (leaf, mut problems) = rebuild(&row);
     if let Err(reason) = source {
-        problem(FindingKind::Inserted, reason.to_owned());
-    }
-    let mut leaf = None;
-    match join(&row) {
-        Err(error) => {
-            problem(FindingKind::Modified, format!("the columns give no record: {error}"));
-        }
-        Ok(record) => {
-            leaf = Some(merkle::leaf_hash(&record));
-            match split(&record) {
-                Ok(again) if again == row => {}
-                Ok(again) => {
-                    for difference in differences(&again, &row) {
-                        problem(FindingKind::ColumnMismatch, difference);
-                    }
-                }
-                Err(error) => {
-                    problem(FindingKind::Modified, format!("column raw holds no record: {error}"));
-                }
-            }
-        }
+        problems.push((FindingKind::Inserted, reason.to_owned()));
     }
     let duplicate = columns.duplicate(at);
     if duplicate.is_none() {
-        problem(
-            FindingKind::ColumnMismatch,
-            "column duplicate: expected true or false, found null".to_owned(),
-        );
+        let detail = "column duplicate: expected true or false, found null";
+        problems.push((FindingKind::ColumnMismatch, detail.to_owned()));
     }
     into.seen += 1;
     into.raw += u64::from(row.raw.is_some());
-    let Ok((receipt, index)) = source else { return };
+    let source = source.ok();
+    into.problems.extend(problems.into_iter().map(|(kind, detail)| Problem {
+        kind,
+        row: row_number,
+        source,
+        detail,
+    }));
+    let Some((receipt, index)) = source else { return };
     let fits = leaf.is_some_and(|leaf| columns.record_check(at) == Some(rows::record_check(&leaf)));
     into.rows.push(CheckedRow { receipt, index, row: row_number, leaf, fits });
     if let (Some(id), Some(duplicate)) = (row.cells[col::EVENT_ID].text(), duplicate) {
         into.events.push(Event::new(id, receipt, index, duplicate));
     }
+}
+
+/// The leaf of the row's record, if its columns give one, and what is wrong with the columns.
+fn rebuild(row: &Row<'_>) -> (Option<Hash>, Vec<(FindingKind, String)>) {
+    let no_record = |error: &dyn std::error::Error| {
+        vec![(FindingKind::Modified, format!("the columns give no record: {error}"))]
+    };
+    let record = match join(row) {
+        Ok(record) => record,
+        Err(error) => return (None, no_record(&error)),
+    };
+    let problems = match split(&record) {
+        Ok(again) if again == *row => Vec::new(),
+        Ok(again) => {
+            let differences = differences(&again, row).into_iter();
+            differences.map(|difference| (FindingKind::ColumnMismatch, difference)).collect()
+        }
+        Err(error) => no_record(&error),
+    };
+    (Some(merkle::leaf_hash(&record)), problems)
 }
 
 /// One line for each column in which `found` is not as `expected`.
@@ -286,9 +288,13 @@ impl<'a> Columns<'a> {
             ((None, None), (Some(name), Some(index))) if self.sequence.is_null(at) => {
                 sources.file(name).map(|receipt| (receipt, index))
             }
-            _ => return Err("its provenance is neither a place in a file nor one in a ledger"),
+            _ => {
+                return Err(
+                    "columns origin, sequence, source_file, source_index: neither a place in a ledger nor one in a file",
+                );
+            }
         };
-        found.ok_or("no receipt of this data file covers its source")
+        found.ok_or("columns origin, sequence, source_file, source_index: no receipt of this data file covers this place")
     }
 
     fn duplicate(&self, at: usize) -> Option<bool> {

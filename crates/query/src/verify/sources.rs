@@ -129,7 +129,11 @@ fn check_places(
     };
     for pair in rows.windows(2) {
         if pair[0].index == pair[1].index {
-            find(FindingKind::Inserted, &pair[1], "another row has the same place in the source");
+            let detail = format!(
+                "row {} has the same place in the source (columns sequence, source_index)",
+                pair[1].row
+            );
+            find(FindingKind::Inserted, &pair[0], &detail);
         }
     }
     for row in rows {
