@@ -347,6 +347,14 @@ mod tests {
         assert_eq!(t.number("SELECT count(*) FROM t WHERE key = 'zz'").await, 0);
     }
 
+    /// A limit must count matching rows: pushed below a filter that is still to be applied it would lose some.
+    #[tokio::test]
+    async fn a_limit_counts_only_rows_that_match() {
+        let t = fixture(10);
+        let sql = "SELECT sum(n) FROM (SELECT n FROM t WHERE unbounded % 10 = 9 LIMIT 3)";
+        assert_eq!(t.number(sql).await, 9 + 19 + 29);
+    }
+
     #[tokio::test]
     async fn counts_and_extremes_are_answered_without_reading() {
         // A row count that only the file list says shows where the answer comes from.
