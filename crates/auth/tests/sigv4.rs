@@ -4,8 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use keytrail_auth::SecretAccessKey;
-use keytrail_auth::sigv4::{Authenticated, Expected, SignedRequest, Unauthenticated, verify};
+use keytrail_auth::sigv4::{Authenticated, Expected, SignedRequest, Unauthenticated, sign, verify};
+use keytrail_auth::{AccessKey, SecretAccessKey};
 use keytrail_event::Timestamp;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -120,6 +120,28 @@ fn requests_signed_by_botocore_are_authenticated() {
     for (name, trial) in Trial::all() {
         let proof = trial.verify().unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert_eq!(proof.access_key_id().as_str(), trial.access_key_id, "{name}");
+    }
+}
+
+#[test]
+fn our_signatures_are_those_of_botocore() {
+    for (name, mut trial) in Trial::all() {
+        let authorization = String::from_utf8(trial.header("authorization").clone()).unwrap();
+        let headers: Vec<(&str, &[u8])> = trial
+            .headers
+            .iter()
+            .filter(|(name, _)| trial.signs(name))
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .collect();
+        let request = SignedRequest { method: "POST", headers: &headers, body: &trial.body };
+        let access_key = AccessKey {
+            id: trial.access_key_id.parse().unwrap(),
+            secret: SecretAccessKey::from_sealed(Zeroizing::new(trial.secret.clone())),
+        };
+        let ours = sign(&request, &access_key, &trial.region, &trial.service);
+        assert_eq!(ours.unwrap(), authorization, "{name}");
+        let undated = SignedRequest { headers: &headers[..1], ..request };
+        assert_eq!(sign(&undated, &access_key, &trial.region, &trial.service), None);
     }
 }
 

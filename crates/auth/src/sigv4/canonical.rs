@@ -83,6 +83,11 @@ impl SigningKey {
         Self(key)
     }
 
+    /// The signature of the text.
+    pub(super) fn sign(&self, string_to_sign: &str) -> String {
+        hex(&hmac(&*self.0, string_to_sign))
+    }
+
     /// Whether this is the signature of the text. Takes the same time wherever the first difference is.
     pub(super) fn verifies(&self, string_to_sign: &str, signature: &str) -> bool {
         let Some(signature) = unhex(signature) else { return false };

@@ -1,4 +1,4 @@
-//! Signature Version 4, the verifying side: who made this request, proven by a secret that never travelled.
+//! Signature Version 4: who made this request, proven by a secret that never travelled.
 //!
 //! [`verify`] takes a request as it came in, what it should be for ([`Expected`]) and a way to look up secrets. It answers
 //! with [`Authenticated`], which nothing else can make, or with [`Unauthenticated`] in AWS's words. The scheme is that of
@@ -24,16 +24,19 @@
 //! - [`date`]: the time in `x-amz-date`.
 //! - [`authorization`]: the `Authorization` header, taken apart.
 //! - [`canonical`]: canonical request, string to sign, signing key.
-//! - [`verify`]: the order of checks.
+//! - [`mod@verify`]: the order of checks.
+//! - [`mod@sign`]: the client's side.
 //! - [`refusal`]: how it says no.
 
 mod authorization;
 mod canonical;
 mod date;
 mod refusal;
+mod sign;
 mod verify;
 
 pub use refusal::Unauthenticated;
+pub use sign::sign;
 pub use verify::{Authenticated, Expected, SignedRequest, verify};
 
 /// The only algorithm.
