@@ -21,12 +21,12 @@
 //! yet: a request with one is refused as AWS refuses a token that it does not know. Replays within the 15 minutes are
 //! not recognised, as with AWS; TLS is what keeps requests from being seen.
 //!
-//! - [`date`]: the time in `x-amz-date`.
-//! - [`authorization`]: the `Authorization` header, taken apart.
-//! - [`canonical`]: canonical request, string to sign, signing key.
-//! - [`mod@verify`]: the order of checks.
-//! - [`mod@sign`]: the client's side.
-//! - [`refusal`]: how it says no.
+//! - `date`: the time in `x-amz-date`.
+//! - `authorization`: the `Authorization` header, taken apart.
+//! - `canonical`: canonical request, string to sign, signing key.
+//! - `verify`: the order of checks.
+//! - `sign`: the client's side.
+//! - `refusal`: how it says no.
 
 mod authorization;
 mod canonical;

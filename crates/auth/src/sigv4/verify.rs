@@ -72,6 +72,7 @@ pub fn verify(
     expected: &Expected<'_>,
     secret_of: impl FnOnce(&AccessKeyId) -> Option<SecretAccessKey>,
 ) -> Result<Authenticated, Unauthenticated> {
+    check_single(request)?;
     let header = request.value("authorization").ok_or(Unauthenticated::Anonymous)?;
     let claimed = Authorization::parse(header)?;
     check_headers(request, &claimed)?;
@@ -95,16 +96,17 @@ pub fn verify(
     }
 }
 
-/// What is interpreted is there once and signed; what is said to be signed is there.
+/// What is interpreted is not there twice.
+fn check_single(request: &SignedRequest<'_>) -> Result<(), Unauthenticated> {
+    let twice = SINGLE.into_iter().find(|name| request.values(name).nth(1).is_some());
+    twice.map_or(Ok(()), |name| Err(Unauthenticated::Ambiguous { header: name.to_owned() }))
+}
+
+/// What is interpreted is signed; what is said to be signed is there.
 fn check_headers(
     request: &SignedRequest<'_>,
     claimed: &Authorization<'_>,
 ) -> Result<(), Unauthenticated> {
-    for name in SINGLE {
-        if request.values(name).nth(1).is_some() {
-            return Err(Unauthenticated::Ambiguous { header: name.to_owned() });
-        }
-    }
     for name in ["host", "x-amz-date"] {
         if !claimed.signs(name) {
             return Err(Unauthenticated::NotSigned { header: name.to_owned() });
