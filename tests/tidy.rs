@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("trail", &["event", "ledger"]),
     ("lake", &["event", "ledger", "trail"]),
     ("query", &["event", "ledger", "trail", "lake"]),
-    ("server", &["event", "auth", "kms", "ledger", "trail", "query"]),
+    ("server", &["event", "auth", "kms", "ledger"]),
     ("testkit", &["event", "ledger", "auth", "kms", "trail", "lake", "query"]),
 ];
 

@@ -1,12 +1,40 @@
-//! The AWS-compatible HTTP edge: KMS, CloudTrail, and the S3 reads that clients need.
+//! The AWS-compatible HTTP edge: the KMS API, and as much of STS as clients ask first.
 //!
-//! Requests come in here as HTTP, are turned by hand into calls on the embedded engine, and leave only when the record of
-//! the call is durable. This crate knows the wire and nothing else does; errors map totally to AWS's codes.
+//! Requests come in here as HTTP, are authenticated by their signature, are turned by hand into calls on the embedded engine,
+//! and leave only when the record of the call is durable. This crate knows the wire and nothing else does.
 //!
-//! It has no routes yet: `keytrail serve` does not exist, and the same API is reached through `keytrail kms` and the crate
-//! `keytrail-kms`. The wall stands first, so that nothing HTTP grows anywhere else.
+//! ```text
+//! POST /  X-Amz-Target: TrentService.Encrypt   the KMS API, JSON 1.1; signed for service kms and the engine's Region
+//! POST /  Action=GetCallerIdentity&…           STS, query protocol; signed for service sts and the engine's Region
+//! GET /health                                  the process answers
+//! GET /ready                                   it takes calls: not while it stops, not while the ledger takes no records
+//! GET /metrics                                 Prometheus text
+//! ```
+//!
+//! A request whose signature is not verified is **no call**: there is no principal whom a record could name, so it leaves
+//! none (AWS does the same), and nobody can fill the ledger without a key. It is counted and logged instead, with its
+//! address. Every authenticated request is a call and leaves one record, whatever comes of it.
+//!
+//! Begin with [`Server`].
 //!
 //! # What it is not
 //!
 //! No cryptography beyond TLS, no policy rules, no key states: those are `keytrail-kms` and `keytrail-auth`. No ambient
-//! state either: it is handed an engine, a listener and a clock.
+//! state either: it is handed an engine, a listener, a clock and randomness. Buffers of the network are not wiped; answers
+//! that hold plaintext are.
+
+mod answer;
+mod api;
+mod connection;
+mod error;
+mod limits;
+mod log;
+mod metrics;
+mod query;
+mod routes;
+mod server;
+
+pub use error::ServerError;
+pub use limits::Limits;
+pub use log::{Level, Log};
+pub use server::Server;

@@ -1,0 +1,261 @@
+//! What the endpoint counts, and its text for Prometheus
+//! ([exposition format](https://prometheus.io/docs/instrumenting/exposition_formats/)).
+//!
+//! Labels have few values: an operation is only named when the engine knows it, so that no client can make new ones.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the latency buckets in microseconds: a sync of the disk lies somewhere between 0.1 and 10 ms.
+const BUCKETS_MICROS: [u64; 11] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
+
+/// Counters of one process.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    operations: Mutex<BTreeMap<(&'static str, String), Operation>>,
+    unauthenticated: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) connections: Gauge,
+    pub(crate) in_flight: Gauge,
+    pub(crate) turned_away: AtomicU64,
+    /// Whether the engine's last answer was that it could not record the call.
+    failing: AtomicBool,
+}
+
+/// One operation's calls.
+#[derive(Default)]
+struct Operation {
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Calls in each bucket alone; the text adds them up.
+    buckets: [u64; BUCKETS_MICROS.len()],
+    calls: u64,
+    micros: u64,
+}
+
+impl Metrics {
+    /// Counts a call that the engine answered.
+    pub(crate) fn call(
+        &self,
+        service: &'static str,
+        operation: &str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        self.failing.store(outcome == "KMSInternalException", Ordering::Relaxed);
+        let known = outcome != "UnknownOperationException";
+        let name = if known { operation } else { "unknown" };
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = operations.entry((service, name.to_owned())).or_default();
+        *entry.outcomes.entry(outcome).or_default() += 1;
+        if let Some(bucket) = BUCKETS_MICROS.iter().position(|bound| micros <= *bound) {
+            entry.buckets[bucket] += 1;
+        }
+        entry.calls += 1;
+        entry.micros = entry.micros.saturating_add(micros);
+    }
+
+    /// Counts a request that nobody is proven to have made.
+    pub(crate) fn unauthenticated(&self, reason: &'static str) {
+        let mut reasons = self.unauthenticated.lock().unwrap_or_else(PoisonError::into_inner);
+        *reasons.entry(reason).or_default() += 1;
+    }
+
+    /// Whether the engine's last answer was that it could not record the call.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// The text. `ledger_entries` is known to the ledger, `ready` to the routes.
+    pub(crate) fn text(&self, ledger_entries: u64, ready: bool) -> String {
+        let mut out = String::with_capacity(4096);
+        self.write_operations(&mut out);
+        describe(
+            &mut out,
+            "keytrail_unauthenticated_requests_total",
+            "counter",
+            "Requests without a valid signature; they leave no record.",
+        );
+        let reasons = self.unauthenticated.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reason, count) in &*reasons {
+            line(
+                &mut out,
+                format_args!(
+                    "keytrail_unauthenticated_requests_total{{reason=\"{reason}\"}} {count}"
+                ),
+            );
+        }
+        drop(reasons);
+        let single = [
+            (
+                "keytrail_throttled_requests_total",
+                "counter",
+                "Requests that waited too long for their turn.",
+                self.turned_away.load(Ordering::Relaxed),
+            ),
+            (
+                "keytrail_requests_in_flight",
+                "gauge",
+                "Calls being carried out.",
+                self.in_flight.value(),
+            ),
+            ("keytrail_connections", "gauge", "Open connections.", self.connections.value()),
+            (
+                "keytrail_ledger_entries",
+                "gauge",
+                "Entries of the ledger, all durable and signed.",
+                ledger_entries,
+            ),
+            ("keytrail_ready", "gauge", "1 while calls are taken.", u64::from(ready)),
+        ];
+        for (name, kind, help, value) in single {
+            describe(&mut out, name, kind, help);
+            line(&mut out, format_args!("{name} {value}"));
+        }
+        out
+    }
+
+    fn write_operations(&self, out: &mut String) {
+        let operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+        describe(
+            out,
+            "keytrail_requests_total",
+            "counter",
+            "Calls by operation and outcome: OK or the error's name.",
+        );
+        for ((service, name), operation) in &*operations {
+            for (outcome, count) in &operation.outcomes {
+                line(
+                    out,
+                    format_args!(
+                        "keytrail_requests_total{{service=\"{service}\",operation=\"{name}\",outcome=\"{outcome}\"}} {count}"
+                    ),
+                );
+            }
+        }
+        let name_of_histogram = "keytrail_request_seconds";
+        describe(
+            out,
+            name_of_histogram,
+            "histogram",
+            "From the last byte of a request to its durable record and answer.",
+        );
+        for ((service, name), operation) in &*operations {
+            let labels = format!("service=\"{service}\",operation=\"{name}\"");
+            let mut below = 0;
+            for (bound, count) in BUCKETS_MICROS.iter().zip(operation.buckets) {
+                below += count;
+                line(
+                    out,
+                    format_args!(
+                        "{name_of_histogram}_bucket{{{labels},le=\"{}\"}} {below}",
+                        seconds(*bound)
+                    ),
+                );
+            }
+            line(
+                out,
+                format_args!(
+                    "{name_of_histogram}_bucket{{{labels},le=\"+Inf\"}} {}",
+                    operation.calls
+                ),
+            );
+            line(
+                out,
+                format_args!("{name_of_histogram}_sum{{{labels}}} {}", seconds(operation.micros)),
+            );
+            line(out, format_args!("{name_of_histogram}_count{{{labels}}} {}", operation.calls));
+        }
+    }
+}
+
+fn describe(out: &mut String, name: &str, kind: &str, help: &str) {
+    line(out, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// Microseconds as a decimal number of seconds.
+fn seconds(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A number of things that come and go.
+#[derive(Default)]
+pub(crate) struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Counts one more until the guard is dropped.
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Inside(self)
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of the things that a [`Gauge`] counts.
+pub(crate) struct Inside<'a>(&'a Gauge);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_every_counter() {
+        let metrics = Metrics::default();
+        metrics.call("kms", "Encrypt", "OK", Duration::from_micros(300));
+        metrics.call("kms", "Encrypt", "OK", Duration::from_micros(2_500));
+        metrics.call("kms", "Encrypt", "DisabledException", Duration::from_secs(9));
+        metrics.call("kms", "Bogus\"}\n", "UnknownOperationException", Duration::ZERO);
+        metrics.unauthenticated("InvalidSignatureException");
+        let inside = metrics.in_flight.enter();
+        let text = metrics.text(42, true);
+        for expected in [
+            "keytrail_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"OK\"} 2",
+            "keytrail_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"DisabledException\"} 1",
+            "keytrail_requests_total{service=\"kms\",operation=\"unknown\",outcome=\"UnknownOperationException\"} 1",
+            "keytrail_request_seconds_bucket{service=\"kms\",operation=\"Encrypt\",le=\"0.00025\"} 0",
+            "keytrail_request_seconds_bucket{service=\"kms\",operation=\"Encrypt\",le=\"0.0005\"} 1",
+            "keytrail_request_seconds_bucket{service=\"kms\",operation=\"Encrypt\",le=\"0.0025\"} 2",
+            "keytrail_request_seconds_bucket{service=\"kms\",operation=\"Encrypt\",le=\"2.5\"} 2",
+            "keytrail_request_seconds_bucket{service=\"kms\",operation=\"Encrypt\",le=\"+Inf\"} 3",
+            "keytrail_request_seconds_sum{service=\"kms\",operation=\"Encrypt\"} 9.0028",
+            "keytrail_request_seconds_count{service=\"kms\",operation=\"Encrypt\"} 3",
+            "keytrail_unauthenticated_requests_total{reason=\"InvalidSignatureException\"} 1",
+            "keytrail_requests_in_flight 1",
+            "keytrail_ledger_entries 42",
+            "keytrail_ready 1",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
+        }
+        assert!(!text.contains("Bogus"), "{text}");
+        drop(inside);
+        assert!(metrics.text(42, false).contains("keytrail_requests_in_flight 0\n"));
+    }
+
+    #[test]
+    fn an_internal_failure_is_remembered_until_a_call_succeeds() {
+        let metrics = Metrics::default();
+        assert!(!metrics.is_failing());
+        metrics.call("kms", "Encrypt", "KMSInternalException", Duration::ZERO);
+        assert!(metrics.is_failing());
+        metrics.call("kms", "Encrypt", "OK", Duration::ZERO);
+        assert!(!metrics.is_failing());
+    }
+}

@@ -1,0 +1,17 @@
+//! The endpoint over real sockets: what is answered, what is refused, what is recorded, what is logged, and how it stops.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `support` | an endpoint with a given clock in a temporary directory, and a client that signs |
+//! | `calls` | authenticated calls: answers, errors, records |
+//! | `refusals` | requests that nobody is proven to have made: refused, counted, logged, not recorded |
+//! | `limits` | what a client cannot do to the process |
+//! | `manners` | health, metrics, log lines, stopping |
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod calls;
+mod limits;
+mod manners;
+mod refusals;
+mod support;
