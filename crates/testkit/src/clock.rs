@@ -17,11 +17,9 @@ impl SteppingClock {
     /// # Panics
     /// If `start` is no such time: it is a constant of the test.
     pub fn new(start: &str, step_seconds: u64) -> Self {
-        let start = Timestamp::parse_event_time(start).expect("a time such as 2026-01-02T03:04:05Z");
-        Self {
-            next_ns: AtomicU64::new(start.unix_nanos()),
-            step_ns: step_seconds * 1_000_000_000,
-        }
+        let start =
+            Timestamp::parse_event_time(start).expect("a time such as 2026-01-02T03:04:05Z");
+        Self { next_ns: AtomicU64::new(start.unix_nanos()), step_ns: step_seconds * 1_000_000_000 }
     }
 }
 
