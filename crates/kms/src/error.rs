@@ -198,6 +198,8 @@ error_codes! {
     AccessDeniedException,
     /// The alias name is taken.
     AlreadyExistsException,
+    /// Another change of the key is under way or about to begin.
+    ConflictException,
     /// There is no such custom key store; there are none at all.
     CustomKeyStoreNotFoundException,
     /// IAM: the user has access keys or policies left.

@@ -12,7 +12,9 @@ use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyReference};
-use crate::parameters::{DataKeySpec, Description, EncryptionAlgorithm, Marker, PolicyName};
+use crate::parameters::{
+    DataKeySpec, Description, EncryptionAlgorithm, IncludeKeyMaterial, Marker, PolicyName,
+};
 use crate::tags::{Tag, TagKey};
 
 /// All that the record of one call says beside who, when and whether.
@@ -48,6 +50,7 @@ pub(crate) enum Fact {
     EncryptionAlgorithm(EncryptionAlgorithm),
     /// Left out when it is empty, as AWS does.
     EncryptionContext(EncryptionContext),
+    IncludeKeyMaterial(IncludeKeyMaterial),
     /// The key as the caller named it.
     KeyId(KeyReference),
     /// The key as the engine found it.
@@ -69,6 +72,7 @@ pub(crate) enum Fact {
     PolicyNameDefault,
     PolicyDocument(IdentityPolicy),
     PolicyName(PolicyName),
+    RotationPeriodInDays(u32),
     Tags(Vec<Tag>),
     TagKeys(Vec<TagKey>),
     TargetKeyId(KeyReference),
@@ -99,6 +103,7 @@ impl Fact {
             }
             Self::EncryptionContext(context) if context.is_empty() => return None,
             Self::EncryptionContext(context) => ("EncryptionContext", context.to_json()),
+            Self::IncludeKeyMaterial(include) => ("IncludeKeyMaterial", include.as_str().into()),
             Self::KeyId(reference) => ("KeyId", reference.sent().into()),
             Self::KeyArn(arn) => ("KeyId", arn.as_str().into()),
             Self::KeyMaterialId(id) => ("KeyMaterialId", id.to_string().into()),
@@ -116,6 +121,7 @@ impl Fact {
             Self::PolicyNameDefault => ("PolicyName", "default".into()),
             Self::PolicyDocument(policy) => ("PolicyDocument", policy.as_str().into()),
             Self::PolicyName(name) => ("PolicyName", name.as_str().into()),
+            Self::RotationPeriodInDays(days) => ("RotationPeriodInDays", (*days).into()),
             Self::Tags(tags) => {
                 ("Tags", tags.iter().map(Tag::to_record).collect::<Vec<_>>().into())
             }

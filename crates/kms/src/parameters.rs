@@ -88,6 +88,27 @@ impl DataKeySpec {
     }
 }
 
+/// What `ListKeyRotations` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IncludeKeyMaterial {
+    All,
+    RotationsOnly,
+}
+
+impl IncludeKeyMaterial {
+    pub(crate) fn read(input: &mut Input<'_>) -> Option<Self> {
+        let name = input.choice("IncludeKeyMaterial", &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"]);
+        name.map(|name| if name == "ALL_KEY_MATERIAL" { Self::All } else { Self::RotationsOnly })
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "ALL_KEY_MATERIAL",
+            Self::RotationsOnly => "ROTATIONS_ONLY",
+        }
+    }
+}
+
 /// Where a list goes on: the name of the last item shown, made opaque so that nobody builds one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {

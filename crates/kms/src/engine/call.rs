@@ -74,7 +74,7 @@ impl Engine {
             request_id: Guid::from_random(random_bytes(random)),
             event_id: Guid::from_random(random_bytes(random)),
         };
-        self.delete_due_keys(attempt.now).map_err(|_| attempt.internal())?;
+        self.do_what_is_due(attempt.now).map_err(|_| attempt.internal())?;
         match operation.map(|operation| operation.run) {
             Some(Run::Read(run)) => {
                 self.read(&attempt, |call, facts| run(call, Input::parse(input)?, facts))
@@ -134,15 +134,19 @@ impl Engine {
         // The place in the ledger is taken, so this is what the state is from here on. If the ledger fails before the
         // record is durable, it fails for everybody: no answer leaves that shows this state.
         if let Some(change) = change {
-            let reschedules = change.reschedules_deletions();
+            let reschedules = change.reschedules();
             state.apply(change);
             if reschedules {
-                self.note_next_deletion(&state);
+                self.note_next_due(&state);
             }
         }
         let saved = self.snapshot_is_due().then(|| state.clone());
         drop(state);
-        self.conclude(attempt, outcome, pending, saved)
+        let answer = self.conclude(attempt, outcome, pending, saved);
+        // The change may have made something due: a rotation on demand, or one that a disabled key was waiting for. It is
+        // no part of this call, which is answered whatever becomes of it; what is not done now is done before the next.
+        let _ = self.do_what_is_due(attempt.now);
+        answer
     }
 
     /// Waits until the record is durable, and only then lets the outcome go.

@@ -2,7 +2,7 @@
 //!
 //! - [`call`]: the audited path that every call takes.
 //! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
-//! - [`deletion`]: keys whose waiting time is over.
+//! - [`due`]: what the passing of time does to keys.
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
@@ -11,7 +11,7 @@
 mod bench;
 mod call;
 mod changes;
-mod deletion;
+mod due;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod faults;
@@ -58,9 +58,9 @@ pub struct Engine {
     recovery: Recovery,
     /// Held shared while a call reads and enqueues its record, alone while one changes and enqueues; never while waiting.
     state: RwLock<State>,
-    /// Nanoseconds since 1970 of the earliest deletion that is due; `u64::MAX` if there is none. Follows `state`, so that
+    /// Nanoseconds since 1970 of the earliest deletion or rotation; `u64::MAX` if there is none. Follows `state`, so that
     /// a call need not look through all keys.
-    next_deletion: AtomicU64,
+    next_due: AtomicU64,
     /// Records since the last snapshot.
     unsaved: AtomicU64,
     /// Where the ledger ends once all is durable that was enqueued. A ledger that stays shorter has failed, and `state` is
@@ -146,7 +146,7 @@ impl Engine {
             environment,
             recovery: Recovery::default(),
             state: RwLock::default(),
-            next_deletion: AtomicU64::new(u64::MAX),
+            next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(0),
             expected_size: AtomicU64::new(0),
             ledger,
@@ -181,13 +181,13 @@ impl Engine {
             environment,
             recovery,
             state: RwLock::new(replayed.state),
-            next_deletion: AtomicU64::new(u64::MAX),
+            next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(replayed.frames),
             expected_size: AtomicU64::new(0),
             ledger,
         };
-        engine.note_next_deletion(&*engine.read_state()?);
-        engine.delete_due_keys(now).map_err(|_| EngineError::Stopped)?;
+        engine.note_next_due(&*engine.read_state()?);
+        engine.do_what_is_due(now).map_err(|_| EngineError::Stopped)?;
         Ok(engine)
     }
 

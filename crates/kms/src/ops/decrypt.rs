@@ -63,7 +63,8 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     key.check_enabled()?;
     algorithm.check_fits_symmetric()?;
     let blob = check_belongs(blob, key)?;
-    let material = key.material(&authorized, call.root_key)?;
+    let material = key.material_with(blob.material_id(), &authorized, call.root_key)?;
+    let material = material.ok_or_else(invalid_ciphertext)?;
     let plaintext = blob.decrypt(&material, &context).map_err(|_| invalid_ciphertext())?;
     end_rehearsal(dry_run)?;
     facts.additional.push(Fact::KeyMaterialId(material.id()));
@@ -75,7 +76,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
         .finish())
 }
 
-/// Refuses what is no blob, and a blob of another key or material. Never falls back to the current material.
+/// Refuses what is no blob, and a blob of another key.
 fn check_belongs(
     blob: Result<CiphertextBlob, NotABlob>,
     key: &Key,
@@ -86,9 +87,6 @@ fn check_belongs(
             ErrorCode::IncorrectKeyException,
             "The key ID in the request does not identify a CMK that can perform this operation.",
         ));
-    }
-    if blob.material_id() != key.material_id() {
-        return Err(invalid_ciphertext());
     }
     Ok(blob)
 }

@@ -104,11 +104,12 @@ fn generate<'a>(
     call.random.fill(&mut plaintext);
     let blob = CiphertextBlob::encrypt(key.id, &material, &context, &plaintext, call.random);
     facts.additional.push(Fact::KeyMaterialId(material.id()));
+    let material = material.id();
     let common = move |data_key: &DataKey| {
         Reply::object(data_key.blob.as_bytes().len() + data_key.plaintext.len())
             .blob("CiphertextBlob", data_key.blob.as_bytes())
             .json("KeyId", key.arn.as_str())
-            .json("KeyMaterialId", key.material_id().to_string())
+            .json("KeyMaterialId", material.to_string())
     };
     Ok((DataKey { plaintext, blob }, common))
 }

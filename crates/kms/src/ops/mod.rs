@@ -13,16 +13,21 @@ mod decrypt;
 mod delete_alias;
 mod describe_key;
 mod disable_key;
+mod disable_key_rotation;
 mod enable_key;
+mod enable_key_rotation;
 mod encrypt;
 mod generate_data_key;
 mod get_key_policy;
+mod get_key_rotation_status;
 mod list_aliases;
 mod list_key_policies;
+mod list_key_rotations;
 mod list_keys;
 mod list_resource_tags;
 mod page;
 mod put_key_policy;
+mod rotate_key_on_demand;
 mod schedule_key_deletion;
 mod tag_resource;
 mod untag_resource;
@@ -135,10 +140,10 @@ const OPERATIONS: &[Operation] = &[
     read("DescribeCustomKeyStores", custom_key_stores::describe),
     read("DescribeKey", describe_key::run),
     change("DisableKey", disable_key::run),
-    later_change("DisableKeyRotation"),
+    change("DisableKeyRotation", disable_key_rotation::run),
     change("DisconnectCustomKeyStore", custom_key_stores::disconnect),
     change("EnableKey", enable_key::run),
-    later_change("EnableKeyRotation"),
+    change("EnableKeyRotation", enable_key_rotation::run),
     read("Encrypt", encrypt::run),
     read("GenerateDataKey", generate_data_key::run),
     later_read("GenerateDataKeyPair"),
@@ -148,14 +153,14 @@ const OPERATIONS: &[Operation] = &[
     later_read("GenerateRandom"),
     later_read("GetKeyLastUsage"),
     read("GetKeyPolicy", get_key_policy::run),
-    later_read("GetKeyRotationStatus"),
+    read("GetKeyRotationStatus", get_key_rotation_status::run),
     later_read("GetParametersForImport"),
     later_read("GetPublicKey"),
     later_change("ImportKeyMaterial"),
     read("ListAliases", list_aliases::run),
     later_read("ListGrants"),
     read("ListKeyPolicies", list_key_policies::run),
-    later_read("ListKeyRotations"),
+    read("ListKeyRotations", list_key_rotations::run),
     read("ListKeys", list_keys::run),
     read("ListResourceTags", list_resource_tags::run),
     later_read("ListRetirableGrants"),
@@ -164,7 +169,7 @@ const OPERATIONS: &[Operation] = &[
     later_change("ReplicateKey"),
     later_change("RetireGrant"),
     later_change("RevokeGrant"),
-    later_change("RotateKeyOnDemand"),
+    change("RotateKeyOnDemand", rotate_key_on_demand::run),
     change("ScheduleKeyDeletion", schedule_key_deletion::run),
     later_read("Sign"),
     change("TagResource", tag_resource::run),

@@ -7,7 +7,10 @@ use keytrail_auth::{AccessKeyId, IdentityPolicy, KeyPolicy, UserName};
 use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessKeyEntry, Alias, Founded, Key, KeyState, State, User, unix_nanos};
+use super::{
+    AccessKeyEntry, Alias, Founded, Key, KeyMaterial, KeyState, RotationSchedule, State, User,
+    unix_nanos,
+};
 use crate::names::{AliasName, KeyId};
 use crate::parameters::{Description, PolicyName};
 use crate::tags::{Tag, TagKey};
@@ -35,8 +38,23 @@ pub(crate) enum Change {
     },
     /// The key is disabled then, as with AWS.
     DeletionCancelled(KeyId),
-    /// Takes the key's material and aliases with it.
+    /// Takes the key's materials and aliases with it.
     KeyDeleted(KeyId),
+    RotationEnabled {
+        key: KeyId,
+        schedule: RotationSchedule,
+    },
+    RotationDisabled(KeyId),
+    /// Makes a rotation due.
+    RotationRequested {
+        key: KeyId,
+        #[serde(with = "unix_nanos")]
+        date: Timestamp,
+    },
+    KeyRotated {
+        key: KeyId,
+        material: KeyMaterial,
+    },
     AliasCreated {
         name: AliasName,
         alias: Alias,
@@ -98,9 +116,17 @@ impl Change {
             | Self::DeletionScheduled { key, .. }
             | Self::DeletionCancelled(key)
             | Self::KeyDeleted(key)
+            | Self::RotationEnabled { key, .. }
+            | Self::RotationDisabled(key)
+            | Self::RotationRequested { key, .. }
             | Self::DescriptionPut { key, .. }
             | Self::TagsPut { key, .. }
             | Self::TagsRemoved { key, .. } => state.keys.contains_key(key),
+            Self::KeyRotated { key, material } => {
+                let key = state.keys.get(key);
+                material.rotation.is_some()
+                    && key.is_some_and(|key| key.materials.find(material.id()).is_none())
+            }
             Self::AliasCreated { name, alias } => {
                 !state.aliases.contains_key(name) && state.keys.contains_key(&alias.target)
             }
@@ -122,11 +148,19 @@ impl Change {
         if fits && founded { Ok(()) } else { Err(Mismatch) }
     }
 
-    /// Whether the earliest deletion may be another one after this change.
-    pub(crate) fn reschedules_deletions(&self) -> bool {
+    /// Whether the earliest thing that is due may be another one after this change.
+    pub(crate) fn reschedules(&self) -> bool {
         matches!(
             self,
-            Self::DeletionScheduled { .. } | Self::DeletionCancelled(_) | Self::KeyDeleted(_)
+            Self::KeyEnabled(_)
+                | Self::KeyDisabled(_)
+                | Self::DeletionScheduled { .. }
+                | Self::DeletionCancelled(_)
+                | Self::KeyDeleted(_)
+                | Self::RotationEnabled { .. }
+                | Self::RotationDisabled(_)
+                | Self::RotationRequested { .. }
+                | Self::KeyRotated { .. }
         )
     }
 }
@@ -140,9 +174,7 @@ impl State {
                 self.founded = Some(founded);
                 self.access_keys.insert(root_access_key, entry);
             }
-            Change::KeyCreated(key) => {
-                self.keys.insert(key.id, *key);
-            }
+            Change::KeyCreated(key) => drop(self.keys.insert(key.id, *key)),
             Change::KeyEnabled(key) => self.set_state(key, KeyState::Enabled),
             Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {
                 self.set_state(key, KeyState::Disabled);
@@ -155,17 +187,21 @@ impl State {
                 self.keys.remove(&key);
                 self.aliases.retain(|_, alias| alias.target != key);
             }
-            Change::AliasCreated { name, alias } => {
-                self.aliases.insert(name, alias);
+            Change::RotationEnabled { key, schedule } => {
+                self.alter(key, |key| key.rotation = Some(schedule));
             }
+            Change::RotationDisabled(key) => self.alter(key, |key| key.rotation = None),
+            Change::RotationRequested { key, date } => {
+                self.alter(key, |key| key.rotation_requested = Some(date));
+            }
+            Change::KeyRotated { key, material } => self.alter(key, |key| key.rotate(material)),
+            Change::AliasCreated { name, alias } => drop(self.aliases.insert(name, alias)),
             Change::AliasUpdated { name, target, date } => {
                 if let Some(alias) = self.aliases.get_mut(&name) {
                     (alias.target, alias.updated) = (target, Some(date));
                 }
             }
-            Change::AliasDeleted(name) => {
-                self.aliases.remove(&name);
-            }
+            Change::AliasDeleted(name) => drop(self.aliases.remove(&name)),
             Change::DescriptionPut { key, description } => {
                 self.alter(key, |key| key.description = description);
             }
@@ -174,28 +210,16 @@ impl State {
                 let stays = |tag: &Tag| names.iter().all(|name| name.as_str() != tag.tag_key);
                 self.alter(key, |key| key.tags.retain(stays));
             }
-            Change::UserCreated { name, user } => {
-                self.users.insert(name, user);
-            }
+            Change::UserCreated { name, user } => drop(self.users.insert(name, user)),
             Change::UserPolicyPut { user, name, policy } => {
-                if let Some(user) = self.users.get_mut(&user) {
-                    user.policies.insert(name, policy);
-                }
+                self.alter_user(&user, |user| drop(user.policies.insert(name, policy)));
             }
             Change::UserPolicyDeleted { user, name } => {
-                if let Some(user) = self.users.get_mut(&user) {
-                    user.policies.remove(&name);
-                }
+                self.alter_user(&user, |user| drop(user.policies.remove(&name)));
             }
-            Change::UserDeleted(name) => {
-                self.users.remove(&name);
-            }
-            Change::AccessKeyCreated { id, entry } => {
-                self.access_keys.insert(id, entry);
-            }
-            Change::AccessKeyDeleted(id) => {
-                self.access_keys.remove(&id);
-            }
+            Change::UserDeleted(name) => drop(self.users.remove(&name)),
+            Change::AccessKeyCreated { id, entry } => drop(self.access_keys.insert(id, entry)),
+            Change::AccessKeyDeleted(id) => drop(self.access_keys.remove(&id)),
         }
     }
 
@@ -207,6 +231,12 @@ impl State {
     fn alter(&mut self, key: KeyId, how: impl FnOnce(&mut Key)) {
         if let Some(key) = self.keys.get_mut(&key) {
             how(key);
+        }
+    }
+
+    fn alter_user(&mut self, name: &UserName, how: impl FnOnce(&mut User)) {
+        if let Some(user) = self.users.get_mut(name) {
+            how(user);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is in the clear: material and secrets are sealed by the root key.
 
 mod change;
+mod materials;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
-use crate::material::{Material, WrappedMaterial};
+use crate::material::{Material, MaterialId, WrappedMaterial};
 use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyId};
 use crate::parameters::{Description, PolicyName};
@@ -21,6 +22,7 @@ use crate::tags::Tag;
 use crate::{Config, RootKey};
 
 pub(crate) use change::Change;
+pub(crate) use materials::{KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule};
 
 /// The whole state of one engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,7 +57,13 @@ pub(crate) struct Key {
     pub(crate) policy: KeyPolicy,
     pub(crate) tags: Vec<Tag>,
     pub(crate) state: KeyState,
-    material: WrappedMaterial,
+    pub(crate) materials: Materials,
+    /// Automatic rotation, if it is enabled. It rests while the key is not enabled.
+    #[serde(default)]
+    pub(crate) rotation: Option<RotationSchedule>,
+    /// When somebody asked for a rotation that is not done yet.
+    #[serde(default, with = "maybe_unix_nanos")]
+    pub(crate) rotation_requested: Option<Timestamp>,
 }
 
 /// What may be done with a key
@@ -69,6 +77,20 @@ pub(crate) enum KeyState {
         #[serde(with = "unix_nanos")]
         date: Timestamp,
     },
+}
+
+/// Something that happens to a key at a date, by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DueAt {
+    pub(crate) date: Timestamp,
+    pub(crate) what: Due,
+}
+
+/// What happens then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    Deletion,
+    Rotation(RotationKind),
 }
 
 /// A second name of a key.
@@ -112,9 +134,9 @@ pub(crate) enum Owner {
 }
 
 impl State {
-    /// The first date on which a key is to be deleted.
-    pub(crate) fn next_deletion(&self) -> Option<Timestamp> {
-        self.keys.values().filter_map(Key::deletion_date).min()
+    /// The first date on which something happens to a key.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.keys.values().filter_map(Key::due).map(|due| due.date).min()
     }
 
     /// The aliases of a key.
@@ -140,24 +162,83 @@ impl Key {
         (description, policy, tags): (Description, KeyPolicy, Vec<Tag>),
         material: WrappedMaterial,
     ) -> Self {
-        Self { id, arn, created, description, policy, tags, state: KeyState::Enabled, material }
+        Self {
+            id,
+            arn,
+            created,
+            description,
+            policy,
+            tags,
+            state: KeyState::Enabled,
+            materials: Materials::first(material),
+            rotation: None,
+            rotation_requested: None,
+        }
     }
 
-    /// Opens the key's material for a caller who may use *this* key: the token says which one it was decided for.
+    /// Opens the material that encrypts now, for a caller who may use *this* key: the token says which one it was decided
+    /// for.
     pub(crate) fn material(
         &self,
+        authorized: &Authorized,
+        root_key: &RootKey,
+    ) -> Result<Material, Refusal> {
+        self.open(self.materials.current(), authorized, root_key)
+    }
+
+    /// Opens the material with this id, whether it still encrypts or not; `None` if the key never had it.
+    pub(crate) fn material_with(
+        &self,
+        id: MaterialId,
+        authorized: &Authorized,
+        root_key: &RootKey,
+    ) -> Result<Option<Material>, Refusal> {
+        let material = self.materials.find(id);
+        material.map(|material| self.open(material, authorized, root_key)).transpose()
+    }
+
+    fn open(
+        &self,
+        material: &KeyMaterial,
         authorized: &Authorized,
         root_key: &RootKey,
     ) -> Result<Material, Refusal> {
         if authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
-        self.material.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
+        material.wrapped.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
     }
 
     /// The id of the material that encrypts now.
-    pub(crate) fn material_id(&self) -> crate::material::MaterialId {
-        self.material.id
+    pub(crate) fn material_id(&self) -> MaterialId {
+        self.materials.current().id()
+    }
+
+    /// What happens to it next by itself. A key that is not enabled is not rotated: its rotation waits.
+    pub(crate) fn due(&self) -> Option<DueAt> {
+        match self.state {
+            KeyState::PendingDeletion { date } => Some(DueAt { date, what: Due::Deletion }),
+            KeyState::Disabled => None,
+            KeyState::Enabled => {
+                let at = |date, kind| DueAt { date, what: Due::Rotation(kind) };
+                let on_demand =
+                    self.rotation_requested.map(|date| at(date, RotationKind::OnDemand));
+                let automatic = self.rotation.map(|plan| at(plan.next, RotationKind::Automatic));
+                on_demand.into_iter().chain(automatic).min_by_key(|due| due.date)
+            }
+        }
+    }
+
+    /// Takes a new material. A rotation by hand leaves the schedule alone.
+    fn rotate(&mut self, material: KeyMaterial) {
+        match material.rotation {
+            Some(Rotation { kind: RotationKind::OnDemand, .. }) => self.rotation_requested = None,
+            Some(Rotation { date, kind: RotationKind::Automatic }) => {
+                self.rotation = self.rotation.map(|schedule| schedule.after(date));
+            }
+            None => {}
+        }
+        self.materials.rotate(material);
     }
 
     /// Refuses unless the key may be used for cryptography.
@@ -201,7 +282,7 @@ impl Key {
             description: self.description.as_str().to_owned(),
             key_state: self.state.as_str(),
             deletion_date: self.deletion_date(),
-            current_key_material_id: self.material.id.to_string(),
+            current_key_material_id: self.material_id().to_string(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
 //! - `restart`: the state after reopening is the state before, and what the log says.
+//! - `rotation`: new materials by the period and by hand; old ciphertexts open with their own.
 //! - `threads`: many callers at once; the log's order is the order of what was true.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
@@ -15,6 +16,7 @@ mod management;
 mod permissions;
 mod records;
 mod restart;
+mod rotation;
 mod secrets;
 mod support;
 mod threads;

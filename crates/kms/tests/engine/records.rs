@@ -13,9 +13,14 @@ use crate::support::{Bench, DAY_NS, HELLO, arn, call, text};
 /// Compares the last record with its file.
 #[track_caller]
 fn check(bench: &Bench, name: &str) {
-    let record = bench.last_record();
+    check_text(&bench.last_record(), name);
+}
+
+/// Compares a record with its file.
+#[track_caller]
+fn check_text(record: &str, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/records/{name}.json"));
-    let laid_out = lay_out(&record);
+    let laid_out = lay_out(record);
     #[expect(
         clippy::disallowed_methods,
         reason = "whoever blesses goldens says so in the environment"
@@ -210,6 +215,29 @@ fn records_of_names_and_tags() {
 }
 
 #[test]
+fn records_of_rotation() {
+    let bench = Bench::new();
+    let key = bench.key();
+    call(&bench, "EnableKeyRotation", &json!({"KeyId": key, "RotationPeriodInDays": 90}));
+    check(&bench, "enable-key-rotation");
+    call(&bench, "GetKeyRotationStatus", &json!({"KeyId": key}));
+    check(&bench, "get-key-rotation-status");
+    call(&bench, "RotateKeyOnDemand", &json!({"KeyId": arn(&key)}));
+    check(&bench, "rotate-key-on-demand-event");
+    let ledger = bench.ledger();
+    let [.., asked, _] = ledger.records()[..] else { panic!("two records") };
+    check_text(std::str::from_utf8(asked).unwrap(), "rotate-key-on-demand");
+    let input = json!({"KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"});
+    call(&bench, "ListKeyRotations", &input);
+    check(&bench, "list-key-rotations");
+    let mut bench = bench;
+    bench.reopen(|bench| bench.advance(90 * DAY_NS));
+    check(&bench, "rotate-key");
+    call(&bench, "DisableKeyRotation", &json!({"KeyId": arn(&key)}));
+    check(&bench, "disable-key-rotation");
+}
+
+#[test]
 fn records_of_refusals() {
     let bench = Bench::new();
     let [key, other] = [bench.key(), bench.key()];
@@ -328,6 +356,27 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         &["additionalEventData.keyMaterialId: text", NO_CONTEXT, REFUSED],
     ),
     ("get-key-policy", "ct-getkeypolicy.0", &[]),
+    ("disable-key-rotation", "ct-disable-key-rotation.0", &[]),
+    (
+        "enable-key-rotation",
+        "ct-enablekeyrotation.0",
+        &[
+            "requestParameters.rotationPeriodInDays: number",
+            "responseElements: null",
+            "responseElements.keyId: text",
+        ],
+    ),
+    // The example is from before materials had ids.
+    (
+        "rotate-key",
+        "ct-rotatekey.0",
+        &[
+            "serviceEventDetails.rotationType: text",
+            "serviceEventDetails.keyOrigin: text",
+            "serviceEventDetails.previousKeyMaterialId: text",
+            "serviceEventDetails.currentKeyMaterialId: text",
+        ],
+    ),
     // The example is of a second page.
     ("list-aliases", "ct-listaliases.0", &["requestParameters.marker: text"]),
     ("put-key-policy", "ct-put-key-policy.0", &[]),

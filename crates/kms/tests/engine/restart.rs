@@ -25,6 +25,9 @@ enum Step {
     Describe(usize, u8),
     Tag(usize, u8),
     Untag(usize, u8),
+    RotateYearly(usize),
+    RotateNoMore(usize),
+    RotateNow(usize),
     Policy(usize),
     Encrypt(usize),
     CreateUser(u8),
@@ -57,11 +60,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (which.clone(), 0..6_u8).prop_map(|(key, text)| Step::Describe(key, text)),
         2 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Tag(key, tag)),
         1 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Untag(key, tag)),
+        2 => which.clone().prop_map(Step::RotateYearly),
+        1 => which.clone().prop_map(Step::RotateNoMore),
+        2 => which.clone().prop_map(Step::RotateNow),
         1 => which.clone().prop_map(Step::Policy),
         3 => which.prop_map(Step::Encrypt),
         1 => (0..3_u8).prop_map(Step::CreateUser),
         1 => (0..3_u8).prop_map(Step::DeleteUser),
-        1 => (1..9_u64).prop_map(Step::Days),
+        2 => prop_oneof![1..9_u64, 100..400_u64].prop_map(Step::Days),
         3 => prop_oneof![
             Just(Snapshot::Kept),
             Just(Snapshot::Removed),
@@ -75,7 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Story {
     bench: Bench,
     keys: Vec<String>,
-    blobs: BTreeMap<String, String>,
+    blobs: Vec<(String, String)>,
     old_snapshot: Option<Vec<u8>>,
 }
 
@@ -121,6 +127,13 @@ impl Story {
                 let names = json!({"KeyId": key(which), "TagKeys": [tag.to_string()]});
                 drop(call("UntagResource", names));
             }
+            Step::RotateYearly(which) => {
+                drop(call("EnableKeyRotation", json!({"KeyId": key(which)})));
+            }
+            Step::RotateNoMore(which) => {
+                drop(call("DisableKeyRotation", json!({"KeyId": key(which)})));
+            }
+            Step::RotateNow(which) => drop(call("RotateKeyOnDemand", json!({"KeyId": key(which)}))),
             Step::Policy(which) => {
                 let statement =
                     r#"{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}"#;
@@ -130,7 +143,7 @@ impl Story {
             Step::Encrypt(which) => {
                 let key = key(which);
                 if let Ok(answer) = call("Encrypt", json!({"KeyId": key, "Plaintext": HELLO})) {
-                    self.blobs.insert(key, text(&answer, "CiphertextBlob").to_owned());
+                    self.blobs.push((key, text(&answer, "CiphertextBlob").to_owned()));
                 }
             }
             Step::CreateUser(name) => {
@@ -187,10 +200,14 @@ fn view(bench: &Bench) -> Value {
     let keys = call("ListKeys", json!({}));
     let keys = keys["Keys"].as_array().unwrap().iter().map(|entry| {
         let key = json!({"KeyId": entry["KeyId"]});
+        let all_materials =
+            json!({"KeyId": entry["KeyId"], "IncludeKeyMaterial": "ALL_KEY_MATERIAL"});
         json!({
             "metadata": call("DescribeKey", key.clone()),
             "policy": call("GetKeyPolicy", key.clone()),
-            "tags": call("ListResourceTags", key),
+            "tags": call("ListResourceTags", key.clone()),
+            "rotation": call("GetKeyRotationStatus", key),
+            "materials": call("ListKeyRotations", all_materials),
         })
     });
     let users = bench.engine().users(&bench.root()).unwrap();
@@ -201,9 +218,17 @@ fn view(bench: &Bench) -> Value {
     })
 }
 
-/// The state of keys and aliases as an auditor derives it: from the records alone.
-fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
-    let (mut keys, mut aliases) = (BTreeMap::new(), BTreeMap::new());
+/// What there is to compare: states of keys, their current materials, targets of aliases.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    keys: BTreeMap<String, String>,
+    materials: BTreeMap<String, String>,
+    aliases: BTreeMap<String, String>,
+}
+
+/// The state as an auditor derives it: from the records alone.
+fn told_by_the_log(bench: &Bench) -> Told {
+    let Told { mut keys, mut materials, mut aliases } = Told::default();
     for record in bench.records() {
         if record.get("errorCode").is_some() || record["eventSource"] != "kms.amazonaws.com" {
             continue;
@@ -214,11 +239,21 @@ fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String,
         let key = || key_arn.rsplit('/').next().unwrap_or_default().to_owned();
         let alias = || text(&record["requestParameters"], "aliasName").to_owned();
         match text(&record, "eventName") {
-            "CreateKey" | "EnableKey" => drop(keys.insert(key(), "Enabled".to_owned())),
+            "CreateKey" => {
+                let metadata = &record["responseElements"]["keyMetadata"];
+                materials.insert(key(), text(metadata, "currentKeyMaterialId").to_owned());
+                keys.insert(key(), "Enabled".to_owned());
+            }
+            "RotateKey" => {
+                let current = text(&record["serviceEventDetails"], "currentKeyMaterialId");
+                materials.insert(key(), current.to_owned());
+            }
+            "EnableKey" => drop(keys.insert(key(), "Enabled".to_owned())),
             "DisableKey" | "CancelKeyDeletion" => drop(keys.insert(key(), "Disabled".to_owned())),
             "ScheduleKeyDeletion" => drop(keys.insert(key(), "PendingDeletion".to_owned())),
             "DeleteKey" => {
                 keys.remove(&key());
+                materials.remove(&key());
                 aliases.retain(|_, target| *target != key());
             }
             "CreateAlias" | "UpdateAlias" => drop(aliases.insert(alias(), key())),
@@ -226,19 +261,24 @@ fn told_by_the_log(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String,
             _ => {}
         }
     }
-    (keys, aliases)
+    Told { keys, materials, aliases }
 }
 
-fn shown_by_the_engine(bench: &Bench) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+fn shown_by_the_engine(bench: &Bench) -> Told {
     let view = view(bench);
-    let keys = view["keys"].as_array().unwrap().iter().map(|key| {
-        let metadata = &key["metadata"]["KeyMetadata"];
-        (text(metadata, "KeyId").to_owned(), text(metadata, "KeyState").to_owned())
-    });
+    let told = |member: &str| {
+        let keys =
+            view["keys"].as_array().unwrap().iter().map(|key| &key["metadata"]["KeyMetadata"]);
+        keys.map(|key| (text(key, "KeyId").to_owned(), text(key, member).to_owned())).collect()
+    };
     let aliases = view["aliases"].as_array().unwrap().iter();
     let aliases = aliases
         .map(|alias| (text(alias, "AliasName").to_owned(), text(alias, "TargetKeyId").to_owned()));
-    (keys.collect(), aliases.collect())
+    Told {
+        keys: told("KeyState"),
+        materials: told("CurrentKeyMaterialId"),
+        aliases: aliases.collect(),
+    }
 }
 
 proptest! {
@@ -246,7 +286,7 @@ proptest! {
     #[test]
     fn any_story_is_remembered(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..30)) {
         let bench = Bench::seeded(seed);
-        let mut story = Story { bench, keys: Vec::new(), blobs: BTreeMap::new(), old_snapshot: None };
+        let mut story = Story { bench, keys: Vec::new(), blobs: Vec::new(), old_snapshot: None };
         for step in &steps {
             story.take(step);
         }
