@@ -19,6 +19,11 @@ pub enum AuthError {
     /// A user's unique id must be `AIDA` and 17 characters of `A-Z 2-7`.
     #[error("user id must be AIDA and 17 characters of A-Z and 2-7")]
     UserId,
+    /// A grant's principal must be an account id, or the ARN of an account, user, role or session.
+    #[error(
+        "a grant's principal must be an account id or the ARN of an account, user, role or session"
+    )]
+    GrantPrincipal,
     /// The document is longer than [`POLICY_BYTES_MAX`](crate::POLICY_BYTES_MAX).
     #[error("policy has {bytes} bytes, more than the {max} that are allowed", max = crate::POLICY_BYTES_MAX)]
     PolicyTooLong {

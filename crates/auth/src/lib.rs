@@ -9,22 +9,27 @@
 //!
 //! Not here: network, storage, keys, the clock. The caller brings the policies; nothing is looked up.
 //!
-//! What is refused rather than half understood: `Condition`, `NotPrincipal` and policy variables (`${…}`). A policy that
-//! has one of them does not parse, so no statement is ever ignored. Grants and session policies do not exist yet.
+//! A policy with an element, an operator or a value that is not understood does not parse, so no statement is ever ignored.
+//! Session policies do not exist yet.
 //!
 //! ```
-//! use keytrail_auth::{AccessRequest, IdentityPolicy, KeyPolicy, Principal, Resource, UserName, decide};
+//! use keytrail_auth::{
+//!     AccessRequest, GrantFacts, IdentityPolicy, KeyPolicy, Principal, RequestContext, Resource, UserName, decide,
+//! };
 //! use keytrail_event::AccountId;
 //!
 //! let account: AccountId = "111122223333".parse()?;
 //! let alice = Principal::User { account: account.clone(), name: UserName::parse("alice")? };
 //! let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 //! let key_policy = KeyPolicy::default_for(&account);
+//! let context = RequestContext::default();
 //! let request = |identity_policies| AccessRequest {
 //!     principal: &alice,
 //!     action: "kms:Encrypt",
-//!     resource: Resource::Key { arn: key, account: &account, policy: &key_policy },
+//!     resource: Resource::Key { arn: key, account: &account, policy: &key_policy, grants: &[] },
 //!     identity_policies,
+//!     context: &context,
+//!     grant_facts: GrantFacts::NONE,
 //! };
 //!
 //! // The default key policy only delegates to identity policies, and alice has none.
@@ -38,17 +43,24 @@
 //! ```
 
 mod access_key;
+mod condition;
 mod decision;
 mod error;
+mod explanation;
+mod grant;
 mod pattern;
 mod policy;
 mod principal;
 pub mod sigv4;
 
 pub use access_key::{AccessKey, AccessKeyId, SecretAccessKey};
+pub use condition::{ConditionKey, ContextValue, RequestContext};
 pub use decision::{
-    AccessRequest, Authorized, Denied, Grounds, Reason, Resource, decide, locks_out,
+    AccessRequest, Authorized, Denied, Grounds, Reason, Resource, Retirement, decide,
+    decide_retirement,
 };
 pub use error::AuthError;
-pub use policy::{IdentityPolicy, KeyPolicy, POLICY_BYTES_MAX};
+pub use explanation::{Considered, Finding, explain};
+pub use grant::{GrantConstraint, GrantFacts, GrantOperation, GrantPrincipal, GrantTerms};
+pub use policy::{Effect, IdentityPolicy, KeyPolicy, POLICY_BYTES_MAX};
 pub use principal::{Principal, UserId, UserName};

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,7 +31,7 @@ const SHOWN_CHARS_MAX: usize = 256;
 
 /// A request's members, and what is wrong with those that were read.
 pub(crate) struct Input<'a> {
-    members: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    members: Sent<'a>,
     problems: Vec<String>,
     malformed: bool,
 }
@@ -43,7 +44,13 @@ impl<'a> Input<'a> {
             return Err(Refusal::validation(text));
         }
         let Members(members) = serde_json::from_slice(body).map_err(|_| malformed())?;
+        let members = Sent(Rc::new(members));
         Ok(Self { members, problems: Vec::new(), malformed: false })
+    }
+
+    /// The members as they were sent.
+    pub(crate) fn sent(&self) -> Sent<'a> {
+        self.members.clone()
     }
 
     /// Gives the request out if all that was read was well.
@@ -214,7 +221,7 @@ impl<'a> Input<'a> {
     }
 
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.members.get(name).copied().filter(|raw| raw.get() != "null")
+        self.members.raw(name)
     }
 
     fn required<T: Default>(&mut self, name: &str, value: Option<T>) -> T {
@@ -240,6 +247,22 @@ impl<'a> Input<'a> {
                 format!("Member must have length less than or equal to {}", allowed.end());
             self.problem(name, value, &constraint);
         }
+    }
+}
+
+/// The members of a request as they were sent: for decisions, whose conditions may ask for any of them after the operation
+/// has read and checked its own.
+#[derive(Clone, Default)]
+pub(crate) struct Sent<'a>(Rc<BTreeMap<Cow<'a, str>, &'a RawValue>>);
+
+impl<'a> Sent<'a> {
+    /// A member, if it is there and of this type.
+    pub(crate) fn member<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?.get()).ok()
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied().filter(|raw| raw.get() != "null")
     }
 }
 
@@ -281,6 +304,11 @@ fn decode(json: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
     STANDARD.decode_vec(text, &mut bytes).ok()?;
     Some(bytes)
+}
+
+/// Bytes from base64, of a value that is no secret.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 struct Members<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);

@@ -7,8 +7,7 @@
 //!
 //! # What it is not
 //!
-//! Not here: HTTP, signature verification, roles, grants, and any key but symmetric ones. `Condition` in policies is
-//! refused when a policy is written.
+//! Not here: HTTP, signature verification, roles, grants, and any key but symmetric ones.
 //!
 //! ```
 //! use keytrail_kms::{Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};

@@ -3,15 +3,17 @@
 //! Two steps. The JSON is read into elements whose types are right (unknown and duplicate ones end it there, with line and
 //! column); then their values are checked, and the error names the statement.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use keytrail_event::{AccountId, Arn};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Effect, POLICY_BYTES_MAX, Patterns, Principals, Statement};
+use super::{Effect, POLICY_BYTES_MAX, Patterns, Principals, Resources, Statement};
 use crate::AuthError;
+use crate::condition::{Condition, Template, Variables};
 
 /// What the policy lies on; it decides which elements a statement must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,12 +29,14 @@ pub(super) fn statements(text: &str, holder: Holder) -> Result<Vec<Statement>, A
     }
     let written: WrittenPolicy = serde_json::from_str(text)
         .map_err(|error| AuthError::PolicySyntax { detail: error.to_string() })?;
-    if !matches!(written.version.as_deref(), None | Some("2012-10-17" | "2008-10-17")) {
-        return Err(AuthError::PolicyVersion);
-    }
+    let variables = match written.version.as_deref() {
+        Some("2012-10-17") => Variables::Known,
+        None | Some("2008-10-17") => Variables::Unknown,
+        Some(_) => return Err(AuthError::PolicyVersion),
+    };
     let check = |(statement, number): (WrittenStatement, usize)| {
         let wrong = |detail| AuthError::PolicyStatement { statement: number, detail };
-        statement.check(holder).map_err(wrong)
+        statement.check(holder, variables).map_err(wrong)
     };
     written.statements.0.into_iter().zip(1..).map(check).collect()
 }
@@ -52,41 +56,79 @@ struct WrittenPolicy {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct WrittenStatement {
-    #[serde(rename = "Sid")]
-    _sid: Option<String>,
+    sid: Option<String>,
     effect: Effect,
     principal: Option<WrittenPrincipal>,
-    not_principal: Option<IgnoredAny>,
+    not_principal: Option<WrittenPrincipal>,
     action: Option<OneOrMany<String>>,
     not_action: Option<OneOrMany<String>>,
     resource: Option<OneOrMany<String>>,
     not_resource: Option<OneOrMany<String>>,
-    condition: Option<IgnoredAny>,
+    condition: Option<Distinct<Distinct<OneOrMany<Scalar>>>>,
 }
 
 impl WrittenStatement {
-    fn check(self, holder: Holder) -> Result<Statement, String> {
-        if self.condition.is_some() {
-            return Err("Condition is not supported yet; remove it or split the policy".to_owned());
-        }
-        if self.not_principal.is_some() {
-            return Err("NotPrincipal is not supported yet; list the principals instead".to_owned());
-        }
+    fn check(self, holder: Holder, variables: Variables) -> Result<Statement, String> {
         let actions = patterns("Action", self.action, self.not_action, check_action)?;
-        let resources = patterns("Resource", self.resource, self.not_resource, check_resource)?;
-        let principals = match (holder, self.principal) {
-            (Holder::Key, Some(principal)) => principal.check()?,
-            (Holder::Key, None) => return Err("a key policy needs a Principal".to_owned()),
-            (Holder::Identity, None) => Principals::Unnamed,
-            (Holder::Identity, Some(_)) => {
+        let resource = |text: &str| check_resource(text, variables);
+        let resources = match patterns("Resource", self.resource, self.not_resource, resource)? {
+            None => Resources::Nothing,
+            Some(list) => list.resources(variables)?,
+        };
+        let actions = match actions {
+            None => Patterns::Nothing,
+            Some(Listed::Matching(list)) => Patterns::Matching(list),
+            Some(Listed::AllBut(list)) => Patterns::AllBut(list),
+        };
+        let principals = match (holder, self.principal, self.not_principal) {
+            (Holder::Key, Some(principal), None) => principal.check()?,
+            (Holder::Key, None, Some(principal)) => principal.check()?.all_but()?,
+            (Holder::Key, None, None) => return Err("a key policy needs a Principal".to_owned()),
+            (Holder::Key, Some(_), Some(_)) => {
+                return Err("Principal and NotPrincipal exclude each other".to_owned());
+            }
+            (Holder::Identity, None, None) => Principals::Unnamed,
+            (Holder::Identity, ..) => {
                 return Err("an identity policy must not have a Principal".to_owned());
             }
         };
-        let whole = actions != Patterns::Nothing && resources != Patterns::Nothing;
+        let whole = actions != Patterns::Nothing && resources != Resources::Nothing;
         if holder == Holder::Identity && !whole {
             return Err("an identity policy needs an Action and a Resource".to_owned());
         }
-        Ok(Statement { effect: self.effect, principals, actions, resources })
+        let conditions = self.condition.map_or_else(Vec::new, |Distinct(written)| written);
+        let conditions = conditions.into_iter().flat_map(|(operator, Distinct(keys))| {
+            keys.into_iter().map(move |(key, OneOrMany(values))| {
+                let values = values.into_iter().map(|Scalar(text)| text).collect::<Vec<_>>();
+                Condition::parse(&operator, &key, &values, variables)
+            })
+        });
+        Ok(Statement {
+            sid: self.sid,
+            effect: self.effect,
+            principals,
+            actions,
+            resources,
+            conditions: conditions.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// An element, or its negation.
+enum Listed {
+    Matching(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+impl Listed {
+    fn resources(self, variables: Variables) -> Result<Resources, String> {
+        let templates = |list: Vec<String>| {
+            list.iter().map(|text| Template::parse(text, variables)).collect::<Result<_, _>>()
+        };
+        match self {
+            Self::Matching(list) => templates(list).map(Resources::Matching),
+            Self::AllBut(list) => templates(list).map(Resources::AllBut),
+        }
     }
 }
 
@@ -94,19 +136,17 @@ fn patterns(
     element: &str,
     matching: Option<OneOrMany<String>>,
     all_but: Option<OneOrMany<String>>,
-    check: fn(&str) -> Result<(), String>,
-) -> Result<Patterns, String> {
-    let patterns = match (matching, all_but) {
-        (None, None) => return Ok(Patterns::Nothing),
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<Option<Listed>, String> {
+    let listed = match (matching, all_but) {
+        (None, None) => return Ok(None),
         (Some(_), Some(_)) => return Err(format!("{element} and Not{element} exclude each other")),
-        (Some(OneOrMany(list)), None) => Patterns::Matching(list),
-        (None, Some(OneOrMany(list))) => Patterns::AllBut(list),
+        (Some(OneOrMany(list)), None) => Listed::Matching(list),
+        (None, Some(OneOrMany(list))) => Listed::AllBut(list),
     };
-    let (Patterns::Matching(list) | Patterns::AllBut(list)) = &patterns else {
-        return Ok(patterns);
-    };
+    let (Listed::Matching(list) | Listed::AllBut(list)) = &listed;
     list.iter().try_for_each(|pattern| check(pattern))?;
-    Ok(patterns)
+    Ok(Some(listed))
 }
 
 /// `*`, or `service:name` with wildcards in the name.
@@ -127,11 +167,9 @@ fn check_action(action: &str) -> Result<(), String> {
     }
 }
 
-/// `*`, or an ARN with wildcards. A variable taken literally would match nothing, which turns a Deny off.
-fn check_resource(resource: &str) -> Result<(), String> {
-    if resource.contains("${") {
-        return Err(format!("resource {resource:?}: policy variables are not supported yet"));
-    }
+/// `*`, or an ARN with wildcards and variables.
+fn check_resource(resource: &str, variables: Variables) -> Result<(), String> {
+    Template::parse(resource, variables).map_err(|detail| format!("resource {detail}"))?;
     if resource == "*" || (resource.starts_with("arn:") && resource.split(':').count() >= 6) {
         return Ok(());
     }
@@ -171,7 +209,7 @@ impl WrittenPrincipal {
 
 /// An account id, or the ARN of a root user, user, role or session. Wildcards are allowed alone only, groups never
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
-fn check_principal(name: &str) -> Result<(), String> {
+pub(crate) fn check_principal(name: &str) -> Result<(), String> {
     if AccountId::parse(name).is_ok() {
         return Ok(());
     }
@@ -205,6 +243,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("one element or a list of them")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(flag.into_deserializer())?]))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(number.into_deserializer())?]))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(number.into_deserializer())?]))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -259,5 +309,71 @@ impl<'de> Deserialize<'de> for WrittenPrincipal {
         }
 
         deserializer.deserialize_any(Either)
+    }
+}
+
+/// A condition's value: a string, or a flag or whole number that was written without quotes.
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a flag or a whole number")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(text.to_owned()))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Scalar, E> {
+                Ok(Scalar(flag.to_string()))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(Text)
+    }
+}
+
+/// An object's members in order. The same name twice is refused: a reader who keeps the last would decide otherwise.
+struct Distinct<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Distinct<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Distinct<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut names = BTreeSet::new();
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, T>()? {
+                    if !names.insert(name.to_lowercase()) {
+                        return Err(A::Error::custom(format!("duplicate element {name:?}")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Distinct(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(std::marker::PhantomData))
     }
 }

@@ -4,17 +4,19 @@
 //! [`IdentityPolicy`] lies on a user and names resources. Both keep their text as written, because `GetKeyPolicy` and the
 //! record of `PutKeyPolicy` give exactly that back.
 //!
-//! Grammar: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>. Unknown elements and
-//! duplicate ones are refused. `Condition`, `NotPrincipal` and `${variables}` are refused by name: evaluated wrongly, the
-//! first would allow too much or deny too little.
+//! Grammar: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>. Unknown elements, unknown
+//! operators and duplicates are refused when the policy is written, so that no part of a statement is ever ignored.
 
 mod grammar;
 
 use keytrail_event::{AccountId, Arn};
 use serde::{Deserialize, Serialize};
 
+use crate::condition::{Condition, RequestContext, Template};
 use crate::{AuthError, Principal, pattern};
 use grammar::Holder;
+
+pub(crate) use grammar::check_principal;
 
 /// The longest policy document, 32 KiB: AWS's limit for key policies
 /// ([KMS quotas](https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html)).
@@ -40,6 +42,10 @@ impl KeyPolicy {
     /// The policy that a key gets when its creator gives none: the account's root may do everything, and thereby
     /// identity policies may allow everything
     /// ([default key policy](https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html)).
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "an account id is twelve digits, so the text is a policy"
+    )]
     pub fn default_for(account: &AccountId) -> Self {
         let root = Arn::iam_root(account).to_string();
         let text = format!(
@@ -47,18 +53,23 @@ impl KeyPolicy {
              \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \"Principal\" : {{\n      \
              \"AWS\" : \"{root}\"\n    }},\n    \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
         );
-        let statement = Statement {
-            effect: Effect::Allow,
-            principals: Principals::Listed(vec![root]),
-            actions: Patterns::Matching(vec!["kms:*".to_owned()]),
-            resources: Patterns::Matching(vec!["*".to_owned()]),
-        };
-        Self(Document { text, statements: vec![statement] })
+        Self::parse(&text).expect("the text is a policy, with an account's ARN in it")
     }
 
     /// The document exactly as written.
     pub fn as_str(&self) -> &str {
         &self.0.text
+    }
+
+    /// Whether a decision needs the values of the request's condition keys. Most policies need none, and gathering them
+    /// takes time.
+    pub fn needs_context(&self) -> bool {
+        self.0.statements.iter().any(Statement::needs_context)
+    }
+
+    /// The `Sid` of a statement, counted from 1.
+    pub fn sid(&self, statement: usize) -> Option<&str> {
+        self.0.statements.get(statement.checked_sub(1)?)?.sid.as_deref()
     }
 
     pub(crate) fn statements(&self) -> &[Statement] {
@@ -75,6 +86,17 @@ impl IdentityPolicy {
     /// The document exactly as written.
     pub fn as_str(&self) -> &str {
         &self.0.text
+    }
+
+    /// Whether a decision needs the values of the request's condition keys. Most policies need none, and gathering them
+    /// takes time.
+    pub fn needs_context(&self) -> bool {
+        self.0.statements.iter().any(Statement::needs_context)
+    }
+
+    /// The `Sid` of a statement, counted from 1.
+    pub fn sid(&self, statement: usize) -> Option<&str> {
+        self.0.statements.get(statement.checked_sub(1)?)?.sid.as_deref()
     }
 
     pub(crate) fn statements(&self) -> &[Statement] {
@@ -112,18 +134,31 @@ impl From<IdentityPolicy> for String {
 
 /// What a statement does when it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// It lets the request pass, unless something denies it.
     Allow,
+    /// It ends the matter.
     Deny,
 }
 
 /// One statement, ready to be matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Statement {
+    sid: Option<String>,
     pub(crate) effect: Effect,
     principals: Principals,
     actions: Patterns,
-    resources: Patterns,
+    resources: Resources,
+    conditions: Vec<Condition>,
+}
+
+/// The first element of a statement that does not meet the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mismatch<'a> {
+    Principal,
+    Action,
+    Resource,
+    Condition(&'a Condition),
 }
 
 /// How the `Principal` of a statement meets a caller.
@@ -138,16 +173,48 @@ pub(crate) enum Named {
 }
 
 impl Statement {
-    /// Whether the statement speaks about this action on this resource. Actions ignore case.
-    pub(crate) fn covers(&self, action: &str, resource: &str) -> bool {
-        self.actions.accept(action, pattern::matches_ignoring_case)
-            && self.resources.accept(resource, pattern::matches)
+    /// Whether the statement speaks about this request, and how it names the caller ([`Named::Directly`] in an identity
+    /// policy, which speaks about its holder). Actions ignore case.
+    pub(crate) fn meets(
+        &self,
+        (caller, caller_arn): (&Principal, &str),
+        (action, resource): (&str, &str),
+        context: &RequestContext,
+    ) -> Result<Named, Mismatch<'_>> {
+        let named = self.names(caller, caller_arn);
+        if named == Named::Not {
+            return Err(Mismatch::Principal);
+        }
+        if !self.actions.accept(action) {
+            return Err(Mismatch::Action);
+        }
+        if !self.resources.accept(resource, context) {
+            return Err(Mismatch::Resource);
+        }
+        let failing = |condition: &&Condition| !condition.holds(self.effect, context);
+        match self.conditions.iter().find(failing) {
+            Some(condition) => Err(Mismatch::Condition(condition)),
+            None => Ok(named),
+        }
+    }
+
+    fn needs_context(&self) -> bool {
+        !self.conditions.is_empty() || self.resources.have_variables()
     }
 
     /// How the statement names the caller. The root user *is* its account: the account's ARN names it directly.
-    pub(crate) fn names(&self, caller: &Principal, caller_arn: &str) -> Named {
-        let Principals::Listed(listed) = &self.principals else {
-            return if self.principals == Principals::Any { Named::Directly } else { Named::Not };
+    fn names(&self, caller: &Principal, caller_arn: &str) -> Named {
+        let listed = match &self.principals {
+            Principals::Any | Principals::Unnamed => return Named::Directly,
+            Principals::Listed(listed) => listed,
+            // Only an exact ARN is an exception. An account in the list spares its root user and nobody else: that is
+            // why AWS wants both, the user and its account, in such a list.
+            Principals::AllBut(listed) => {
+                let root =
+                    caller.is_root() && listed.iter().any(|n| n == caller.account().as_str());
+                let spared = root || listed.iter().any(|name| name == caller_arn);
+                return if spared { Named::Not } else { Named::Directly };
+            }
         };
         if listed.iter().any(|name| name == caller_arn) {
             return Named::Directly;
@@ -168,25 +235,68 @@ enum Principals {
     Any,
     /// ARNs and account ids. Services and federated providers are accepted in a document and match nobody here.
     Listed(Vec<String>),
+    /// `NotPrincipal`: everybody else.
+    AllBut(Vec<String>),
     /// An identity policy: it speaks about its holder and says so nowhere.
     Unnamed,
 }
 
+impl Principals {
+    /// The negation of a list.
+    fn all_but(self) -> Result<Self, String> {
+        match self {
+            Self::Listed(list) => Ok(Self::AllBut(list)),
+            _ => Err("NotPrincipal must list principals; all but everybody is nobody".to_owned()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Patterns {
-    /// `Action`, `Resource`.
+    /// `Action`.
     Matching(Vec<String>),
-    /// `NotAction`, `NotResource`.
+    /// `NotAction`.
     AllBut(Vec<String>),
     /// The element is missing: a statement of a key policy without effect.
     Nothing,
 }
 
 impl Patterns {
-    fn accept(&self, text: &str, matches: impl Fn(&str, &str) -> bool) -> bool {
+    fn accept(&self, action: &str) -> bool {
+        let matches = |pattern: &String| pattern::matches_ignoring_case(pattern, action);
         match self {
-            Self::Matching(patterns) => patterns.iter().any(|pattern| matches(pattern, text)),
-            Self::AllBut(patterns) => !patterns.iter().any(|pattern| matches(pattern, text)),
+            Self::Matching(patterns) => patterns.iter().any(matches),
+            Self::AllBut(patterns) => !patterns.iter().any(matches),
+            Self::Nothing => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Resources {
+    /// `Resource`.
+    Matching(Vec<Template>),
+    /// `NotResource`.
+    AllBut(Vec<Template>),
+    /// The element is missing: a statement of a key policy without effect.
+    Nothing,
+}
+
+impl Resources {
+    fn accept(&self, arn: &str, context: &RequestContext) -> bool {
+        let matches = |pattern: &Template| pattern.is_like(arn, context);
+        match self {
+            Self::Matching(patterns) => patterns.iter().any(matches),
+            Self::AllBut(patterns) => !patterns.iter().any(matches),
+            Self::Nothing => false,
+        }
+    }
+
+    fn have_variables(&self) -> bool {
+        match self {
+            Self::Matching(patterns) | Self::AllBut(patterns) => {
+                patterns.iter().any(Template::has_variables)
+            }
             Self::Nothing => false,
         }
     }
@@ -235,7 +345,7 @@ mod tests {
     #[test]
     fn single_elements_and_lists_are_the_same() {
         let one = key_policy(
-            r#""Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*""#,
+            r#""Sid": "a b", "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*""#,
         )
         .unwrap();
         let many = KeyPolicy::parse(
@@ -247,25 +357,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_evaluated_is_refused_by_name() {
+    fn nothing_in_a_statement_is_ignored() {
         let rest = r#""Effect": "Deny", "Principal": "*", "Action": "*""#;
+        let conditional =
+            |condition: &str| format!(r#"{rest}, "Resource": "*", "Condition": {condition}"#);
+        assert!(key_policy(&conditional("{}")).is_ok());
+        for (condition, expected) in [
+            (r#"{"Equals": {"aws:userid": "a"}}"#, "Condition has no operator \"Equals\""),
+            (r#"{"Bool": {"aws:SecureTransport": "no"}}"#, "must be true or false"),
+            (r#"{"StringEquals": {"a": "b", "A": "c"}}"#, "duplicate element \"A\""),
+            (r#"{"Bool": {}, "Bool": {}}"#, "duplicate element \"Bool\""),
+            (r#"{"StringEquals": {"a": {"b": "c"}}}"#, "expected a string, a flag"),
+            (r#"{"StringEquals": "a"}"#, "expected an object"),
+            (r#"{"NumericEquals": {"a": 1.5}}"#, "one element or a list"),
+        ] {
+            check_refused(&conditional(condition), expected);
+        }
+        for scalar in [r#"{"Bool": {"a": true}}"#, r#"{"NumericEquals": {"a": [7, "8", -1]}}"#] {
+            assert!(key_policy(&conditional(scalar)).is_ok(), "{scalar}");
+        }
         check_refused(
-            &format!(r#"{rest}, "Resource": "*", "Condition": {{}}"#),
-            "Condition is not supported",
+            r#""Effect": "Deny", "NotPrincipal": {"AWS": "*"}"#,
+            "all but everybody is nobody",
         );
         check_refused(
-            r#""Effect": "Deny", "NotPrincipal": {"AWS": "111122223333"}"#,
-            "NotPrincipal is not supported",
+            r#""Effect": "Deny", "Principal": "*", "NotPrincipal": {"AWS": "111122223333"}"#,
+            "exclude each other",
         );
         check_refused(
-            &format!(r#"{rest}, "Resource": "arn:aws:kms:::key/${{aws:username}}""#),
-            "policy variables",
+            &format!(r#"{rest}, "Resource": "arn:aws:kms:::key/${{aws:username""#),
+            "is never closed",
         );
         check_refused(&format!(r#"{rest}, "Resources": "*""#), "unknown field `Resources`");
         check_refused(
             &format!(r#"{rest}, "Resource": "*", "Effect": "Allow""#),
             "duplicate field `Effect`",
         );
+        let old = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:kms:::key/${aws:username}"}}"#;
+        let refused = IdentityPolicy::parse(old).unwrap_err().to_string();
+        assert!(refused.contains("policy variables need"), "{refused}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{Engine, changes, snapshot};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, KmsError, Refusal};
 use crate::facts::{self, Facts};
-use crate::input::Input;
+use crate::input::{Input, Sent};
 use crate::ops::{Call, Run, Service};
 use crate::reply::{Answer, Reply};
 use crate::state::{Change, Owner, State};
@@ -76,12 +76,14 @@ impl Engine {
         };
         self.do_what_is_due(attempt.now).map_err(|_| attempt.internal())?;
         match operation.map(|operation| operation.run) {
-            Some(Run::Read(run)) => {
-                self.read(&attempt, |call, facts| run(call, Input::parse(input)?, facts))
-            }
-            Some(Run::Change(run)) => {
-                self.change(&attempt, |call, facts| run(call, Input::parse(input)?, facts))
-            }
+            Some(Run::Read(run)) => self.read(&attempt, |call, facts| {
+                let input = Input::parse(input)?;
+                run(&Call { sent: input.sent(), ..call }, input, facts)
+            }),
+            Some(Run::Change(run)) => self.change(&attempt, |call, facts| {
+                let input = Input::parse(input)?;
+                run(&Call { sent: input.sent(), ..call }, input, facts)
+            }),
             Some(Run::Unsupported) => self.read(&attempt, |_, _| Err(not_supported(name))),
             None => {
                 self.read(&attempt, |_, _| Err(Refusal::bare(ErrorCode::UnknownOperationException)))
@@ -93,11 +95,11 @@ impl Engine {
     fn read(
         &self,
         attempt: &Attempt<'_>,
-        run: impl FnOnce(&Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
+        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
     ) -> Result<Answer, KmsError> {
         let state = self.state.read().map_err(|_| attempt.internal())?;
         let mut facts = Facts::default();
-        let outcome = self.admit(&state, attempt).and_then(|call| run(&call, &mut facts));
+        let outcome = self.admit(&state, attempt).and_then(|call| run(call, &mut facts));
         let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
         let pending =
             self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
@@ -110,12 +112,12 @@ impl Engine {
     fn change(
         &self,
         attempt: &Attempt<'_>,
-        run: impl FnOnce(&Call<'_>, &mut Facts) -> Result<(Reply, Change), Refusal>,
+        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<(Reply, Change), Refusal>,
     ) -> Result<Answer, KmsError> {
         let mut state = self.state.write().map_err(|_| attempt.internal())?;
         let mut facts = Facts::default();
         let outcome = self.admit(&state, attempt).and_then(|call| {
-            let (reply, change) = run(&call, &mut facts)?;
+            let (reply, change) = run(call, &mut facts)?;
             // A change that does not fit is our bug. Found here it is one refused call; in a replay it would be a state
             // that cannot be rebuilt.
             change.check(&state).map_err(|_| Refusal::internal())?;
@@ -187,7 +189,8 @@ impl Engine {
             return Err(Refusal::new(ErrorCode::UnrecognizedClientException, text));
         }
         let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
-        Ok(Call { state, config, root_key, random, caller, now: attempt.now })
+        let sent = Sent::default();
+        Ok(Call { state, config, root_key, random, caller, now: attempt.now, sent })
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.

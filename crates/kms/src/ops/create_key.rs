@@ -1,6 +1,6 @@
 //! `CreateKey`: a new symmetric key, enabled, under the default policy or a given one.
 
-use keytrail_auth::{KeyPolicy, locks_out};
+use keytrail_auth::KeyPolicy;
 
 use super::put_key_policy::parse_policy;
 use super::{Call, Changed};
@@ -144,8 +144,7 @@ fn parameters(
 
 /// Refuses a policy after which its writer could not change it any more.
 pub(super) fn check_lockout(call: &Call<'_>, arn: &str, policy: &KeyPolicy) -> Result<(), Refusal> {
-    let account = &call.config.account;
-    if locks_out(call.caller.principal(), &call.identity_policies(), arn, account, policy) {
+    if call.is_locked_out_by(policy, arn) {
         Err(Refusal::new(
             ErrorCode::MalformedPolicyDocumentException,
             "The new key policy will not allow you to update the key policy in the future.",

@@ -6,6 +6,7 @@
 //! together with the record.
 
 mod cancel_key_deletion;
+mod conditions;
 mod create_alias;
 mod create_key;
 mod custom_key_stores;
@@ -34,14 +35,17 @@ mod untag_resource;
 mod update_alias;
 mod update_key_description;
 
-use keytrail_auth::{AccessRequest, Authorized, IdentityPolicy, Principal, Resource, decide};
+use keytrail_auth::{
+    AccessRequest, Authorized, GrantFacts, IdentityPolicy, KeyPolicy, Principal, RequestContext,
+    Resource, decide,
+};
 use keytrail_event::Timestamp;
 use keytrail_ledger::Random;
 
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::iam;
-use crate::input::Input;
+use crate::input::{Input, Sent};
 use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
@@ -190,6 +194,8 @@ pub(crate) struct Call<'a> {
     pub(crate) random: &'a dyn Random,
     pub(crate) caller: &'a Caller,
     pub(crate) now: Timestamp,
+    /// The request's members, for conditions that ask for them.
+    pub(crate) sent: Sent<'a>,
 }
 
 impl Call<'_> {
@@ -216,8 +222,9 @@ impl Call<'_> {
             arn: key.arn.as_str(),
             account: &self.config.account,
             policy: &key.policy,
+            grants: &[],
         };
-        self.decide(action, resource)
+        self.decide(action, resource, Some(key))
     }
 
     /// Whether the caller's identity policies allow `action` on something that has no policy of its own.
@@ -226,7 +233,14 @@ impl Call<'_> {
         action: &str,
         arn: &str,
     ) -> Result<Authorized, Refusal> {
-        self.decide(action, Resource::Identity { arn })
+        self.decide(action, Resource::Identity { arn }, None)
+    }
+
+    /// Whether a policy would keep the caller from ever changing it again.
+    pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &str) -> bool {
+        let account = &self.config.account;
+        let resource = Resource::Key { arn, account, policy, grants: &[] };
+        self.decide("kms:PutKeyPolicy", resource, None).is_err()
     }
 
     /// The caller's identity policies.
@@ -242,10 +256,26 @@ impl Call<'_> {
         }
     }
 
-    fn decide(&self, action: &str, resource: Resource<'_>) -> Result<Authorized, Refusal> {
+    fn decide(
+        &self,
+        action: &str,
+        resource: Resource<'_>,
+        key: Option<&Key>,
+    ) -> Result<Authorized, Refusal> {
         let identity_policies = &self.identity_policies();
-        let principal = self.caller.principal();
-        Ok(decide(&AccessRequest { principal, action, resource, identity_policies })?)
+        // Most policies have no conditions; then nothing is gathered for them.
+        let asked = identity_policies.iter().any(|policy| policy.needs_context())
+            || matches!(resource, Resource::Key { policy, .. } if policy.needs_context());
+        let context =
+            if asked { conditions::of_call(self, action, key) } else { RequestContext::default() };
+        Ok(decide(&AccessRequest {
+            principal: self.caller.principal(),
+            action,
+            resource,
+            identity_policies,
+            context: &context,
+            grant_facts: GrantFacts::NONE,
+        })?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may do what: key policies, identity policies, and callers whose access key is gone.
 
 use keytrail_kms::{CreateKeyRequest, ErrorCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Bench, HELLO, arn, text};
 
@@ -92,11 +92,11 @@ fn bad_policies_are_refused_with_their_reason() {
         let refused = bench.engine().put_key_policy(&bench.root(), &key, policy).unwrap_err();
         (refused.code(), refused.message().unwrap_or_default().to_owned())
     };
-    let conditional =
-        allow_root().replace(r#""Resource": "*""#, r#""Resource": "*", "Condition": {}"#);
-    let (code, text) = put(&policy(&conditional));
+    let unknown = allow_root()
+        .replace(r#""Resource": "*""#, r#""Resource": "*", "Condition": {"Equals": {"a": "b"}}"#);
+    let (code, text) = put(&policy(&unknown));
     assert_eq!(code, ErrorCode::MalformedPolicyDocumentException);
-    assert!(text.starts_with("policy statement 1: Condition is not supported yet"), "{text}");
+    assert!(text.starts_with("policy statement 1: Condition has no operator"), "{text}");
     assert_eq!(put("[]").0, ErrorCode::MalformedPolicyDocumentException);
     let long = format!("{}{}", policy(allow_root()), " ".repeat(32_768));
     assert_eq!(put(&long).0, ErrorCode::LimitExceededException);
@@ -198,4 +198,89 @@ fn users_are_made_and_deleted_by_those_who_may() {
     let kept = engine.secret_access_key(&secret.id).ok().unwrap();
     assert_eq!(kept.expose(), secret.secret.expose());
     assert_eq!(kept.expose().len(), 40);
+}
+
+/// What one call is allowed by a condition, and a second one is not.
+#[track_caller]
+fn check_condition(condition: &str, operation: &str, good: &Value, bad: &Value) {
+    let bench = Bench::new();
+    let conditional = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{}, {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::111122223333:user/alice"}},
+            "Action": "*", "Resource": "*", "Condition": {condition}}}]}}"#,
+        allow_root()
+    );
+    let request = CreateKeyRequest {
+        policy: Some(&conditional),
+        tags: &[("team", "hr")],
+        ..CreateKeyRequest::default()
+    };
+    let key = bench.engine().create_key(&bench.root(), &request).unwrap().key_id;
+    let alias = json!({"AliasName": "alias/app", "TargetKeyId": key}).to_string();
+    bench.call("CreateAlias", &alias).unwrap();
+    let alice = bench.user("alice", r#"{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}"#);
+    let call = |input: &Value| {
+        let mut input = input.clone();
+        if input["KeyId"].is_null() {
+            input["KeyId"] = json!(key);
+        }
+        bench.call_as(&alice, operation, &input.to_string())
+    };
+    call(good).unwrap();
+    let refused = call(bad).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::AccessDeniedException, "{condition} {bad}");
+}
+
+#[test]
+fn conditions_see_the_request_with_its_defaults() {
+    let in_context =
+        |context: &str| json!({"Plaintext": HELLO, "EncryptionContext": {"Dept": context}});
+    check_condition(
+        r#"{"StringEquals": {"kms:EncryptionContext:dept": "hr"}}"#,
+        "Encrypt",
+        &in_context("hr"),
+        &in_context("it"),
+    );
+    check_condition(
+        r#"{"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": "Dept"}, "Null": {"kms:EncryptionContextKeys": "false"}}"#,
+        "Encrypt",
+        &in_context("hr"),
+        &json!({"Plaintext": HELLO}),
+    );
+    check_condition(
+        r#"{"NumericGreaterThan": {"kms:ScheduleKeyDeletionPendingWindowInDays": 20}}"#,
+        "ScheduleKeyDeletion",
+        &json!({}),
+        &json!({"PendingWindowInDays": 20}),
+    );
+    let encrypt = json!({"Plaintext": HELLO});
+    check_condition(
+        r#"{"StringEquals": {"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}}"#,
+        "Encrypt",
+        &encrypt,
+        &json!({"Plaintext": HELLO, "EncryptionAlgorithm": "RSAES_OAEP_SHA_1"}),
+    );
+    let by_alias = json!({"Plaintext": HELLO, "KeyId": "alias/app"});
+    check_condition(
+        r#"{"StringEquals": {"kms:RequestAlias": "alias/app"}}"#,
+        "Encrypt",
+        &by_alias,
+        &encrypt,
+    );
+}
+
+/// `DescribeKey` leaves an encryption context alone, so one that is sent along must not open anything.
+#[test]
+fn a_member_that_the_operation_does_not_have_passes_no_condition() {
+    let bench = Bench::new();
+    let key = bench.key();
+    let alice = bench.user(
+        "alice",
+        r#"{"Effect": "Allow", "Action": "kms:*", "Resource": "*",
+            "Condition": {"StringEquals": {"kms:EncryptionContext:dept": "hr"}}}"#,
+    );
+    let input =
+        json!({"KeyId": key, "Plaintext": HELLO, "EncryptionContext": {"dept": "hr"}}).to_string();
+    bench.call_as(&alice, "Encrypt", &input).unwrap();
+    let refused = bench.call_as(&alice, "DescribeKey", &input).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::AccessDeniedException);
 }

@@ -1,0 +1,279 @@
+//! The condition keys of a call: what policies may ask about it beyond who, what and where.
+//!
+//! Gathered only when a policy asks, from four places: the caller and the connection, the clock, the key (what `DescribeKey`
+//! tells about it, its tags and aliases), and the request's members. A member counts only for the actions that have it,
+//! because operations leave members that they do not know alone, and nobody may pass a condition with one of those. What a
+//! request leaves out counts with its default
+//! ([condition keys of KMS](https://docs.aws.amazon.com/kms/latest/developerguide/policy-conditions.html)).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use keytrail_auth::{ConditionKey, RequestContext};
+use keytrail_event::{Arn, Json, Timestamp};
+
+use super::Call;
+use crate::blob::CiphertextBlob;
+use crate::names::{KeyReference, Naming};
+use crate::state::Key;
+use crate::tags::Tag;
+
+/// All condition keys of `action` in this call.
+pub(super) fn of_call(call: &Call<'_>, action: &str, key: Option<&Key>) -> RequestContext {
+    let mut gathered = Gathered { call, context: RequestContext::default() };
+    gathered.add_caller();
+    if let Some(key) = key {
+        gathered.add_key(key);
+    }
+    gathered.add_request(action, key);
+    gathered.context
+}
+
+struct Gathered<'a> {
+    call: &'a Call<'a>,
+    context: RequestContext,
+}
+
+impl Gathered<'_> {
+    fn add_caller(&mut self) {
+        let Call { caller, config, now, .. } = self.call;
+        let (principal, add) = (caller.principal(), &mut self.context);
+        add.add(&ConditionKey::PrincipalArn, principal.arn().to_string());
+        add.add(&ConditionKey::PrincipalAccount, principal.account().as_str());
+        add.add(&ConditionKey::CallerAccount, principal.account().as_str());
+        add.add(&ConditionKey::UserId, caller.principal_id());
+        if let Some(name) = caller.user_name() {
+            add.add(&ConditionKey::Username, name.as_str());
+        }
+        let kind = if principal.is_root() { "Account" } else { "User" };
+        add.add(&ConditionKey::PrincipalType, kind);
+        // A service that calls for somebody has a name here instead of an address, and then AWS has no key.
+        if caller.source_ip().parse::<IpAddr>().is_ok() {
+            add.add(&ConditionKey::SourceIp, caller.source_ip());
+        }
+        add.add(&ConditionKey::UserAgent, caller.user_agent());
+        add.add(&ConditionKey::SecureTransport, caller.tls().is_some());
+        add.add(&ConditionKey::ViaAwsService, false);
+        add.add(&ConditionKey::CurrentTime, *now);
+        add.add(&ConditionKey::EpochTime, now.unix_seconds());
+        add.add(&ConditionKey::RequestedRegion, config.region.as_str());
+    }
+
+    fn add_key(&mut self, key: &Key) {
+        let Call { config, state, .. } = self.call;
+        let described = key.metadata(config).to_record();
+        for (member, to) in [
+            ("keySpec", ConditionKey::KeySpec),
+            ("keySpec", ConditionKey::CustomerMasterKeySpec),
+            ("keyUsage", ConditionKey::KeyUsage),
+            ("keyUsage", ConditionKey::CustomerMasterKeyUsage),
+            ("origin", ConditionKey::KeyOrigin),
+            ("multiRegion", ConditionKey::MultiRegion),
+        ] {
+            match find(&described, member) {
+                Some(Json::Text(text)) => self.context.add(&to, text.as_str()),
+                Some(Json::Bool(flag)) => self.context.add(&to, *flag),
+                _ => {}
+            }
+        }
+        let regions = find(&described, "multiRegionConfiguration");
+        if let Some(Json::Text(kind)) = regions.and_then(|it| find(it, "multiRegionKeyType")) {
+            self.context.add(&ConditionKey::MultiRegionKeyType, kind.as_str());
+        }
+        self.context.add(&ConditionKey::ResourceAccount, config.account.as_str());
+        for Tag { tag_key, tag_value } in &key.tags {
+            let tag = ConditionKey::ResourceTag(tag_key.clone());
+            self.context.add(&tag, tag_value.as_str());
+        }
+        for alias in state.aliases_of(key.id) {
+            self.context.add(&ConditionKey::ResourceAliases, alias.as_str());
+        }
+    }
+
+    /// What the request itself says, by action.
+    fn add_request(&mut self, action: &str, key: Option<&Key>) {
+        const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+        let name = action.strip_prefix("kms:").unwrap_or_default();
+        self.add_alias(match name {
+            "ReEncryptFrom" => "SourceKeyId",
+            "ReEncryptTo" => "DestinationKeyId",
+            _ => "KeyId",
+        });
+        match name {
+            "Encrypt" | "Decrypt" => {
+                self.add_context("EncryptionContext");
+                self.add_text("EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm, SYMMETRIC);
+            }
+            "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" => {
+                self.add_context("EncryptionContext");
+                self.context.add(&ConditionKey::EncryptionAlgorithm, SYMMETRIC);
+            }
+            "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
+                self.add_context("EncryptionContext");
+                self.context.add(&ConditionKey::EncryptionAlgorithm, SYMMETRIC);
+                self.add_sent("KeyPairSpec", ConditionKey::DataKeyPairSpec);
+            }
+            "ReEncryptFrom" => {
+                self.add_context("SourceEncryptionContext");
+                let algorithm = ConditionKey::EncryptionAlgorithm;
+                self.add_text("SourceEncryptionAlgorithm", algorithm, SYMMETRIC);
+                self.add_same_key(key);
+            }
+            "ReEncryptTo" => {
+                self.add_context("DestinationEncryptionContext");
+                let algorithm = ConditionKey::EncryptionAlgorithm;
+                self.add_text("DestinationEncryptionAlgorithm", algorithm, SYMMETRIC);
+                self.add_same_key(key);
+            }
+            "Sign" | "Verify" => {
+                self.add_sent("SigningAlgorithm", ConditionKey::SigningAlgorithm);
+                self.add_text("MessageType", ConditionKey::MessageType, "RAW");
+            }
+            "GenerateMac" | "VerifyMac" => {
+                self.add_sent("MacAlgorithm", ConditionKey::MacAlgorithm);
+            }
+            "DeriveSharedSecret" => {
+                self.add_sent("KeyAgreementAlgorithm", ConditionKey::KeyAgreementAlgorithm);
+            }
+            _ => self.add_administration(name),
+        }
+    }
+
+    fn add_administration(&mut self, name: &str) {
+        match name {
+            "CreateKey" => {
+                let spec = self.call.sent.member::<String>("CustomerMasterKeySpec");
+                let spec = spec.unwrap_or_else(|| "SYMMETRIC_DEFAULT".to_owned());
+                self.add_text("KeySpec", ConditionKey::KeySpec, &spec);
+                self.add_text("KeySpec", ConditionKey::CustomerMasterKeySpec, &spec);
+                self.add_text("KeyUsage", ConditionKey::KeyUsage, "ENCRYPT_DECRYPT");
+                self.add_text("KeyUsage", ConditionKey::CustomerMasterKeyUsage, "ENCRYPT_DECRYPT");
+                self.add_text("Origin", ConditionKey::KeyOrigin, "AWS_KMS");
+                self.add_flag("MultiRegion", ConditionKey::MultiRegion);
+                self.add_bypass();
+                self.add_tags();
+            }
+            "PutKeyPolicy" => self.add_bypass(),
+            "ReplicateKey" => {
+                self.add_sent("ReplicaRegion", ConditionKey::ReplicaRegion);
+                self.add_bypass();
+                self.add_tags();
+            }
+            "UpdatePrimaryRegion" => {
+                self.add_sent("PrimaryRegion", ConditionKey::PrimaryRegion);
+            }
+            "TagResource" => self.add_tags(),
+            "UntagResource" => {
+                for tag in self.call.sent.member::<Vec<String>>("TagKeys").unwrap_or_default() {
+                    self.context.add(&ConditionKey::TagKeys, tag);
+                }
+            }
+            "ScheduleKeyDeletion" => {
+                let days = ConditionKey::ScheduleKeyDeletionPendingWindowInDays;
+                self.add_number("PendingWindowInDays", days, 30);
+            }
+            "EnableKeyRotation" => {
+                let days = ConditionKey::RotationPeriodInDays;
+                self.add_number("RotationPeriodInDays", days, 365);
+            }
+            "GetParametersForImport" => {
+                self.add_sent("WrappingAlgorithm", ConditionKey::WrappingAlgorithm);
+                self.add_sent("WrappingKeySpec", ConditionKey::WrappingKeySpec);
+            }
+            "ImportKeyMaterial" => {
+                let model = ConditionKey::ExpirationModel;
+                self.add_text("ExpirationModel", model, "KEY_MATERIAL_EXPIRES");
+                if let Some(seconds) = self.call.sent.member::<f64>("ValidTo") {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "a float cast saturates, and never below 0"
+                    )]
+                    let date = Timestamp::from_unix_seconds(seconds as u64);
+                    self.context.add(&ConditionKey::ValidTo, date);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.
+    fn add_context(&mut self, member: &str) {
+        let pairs = self.call.sent.member::<BTreeMap<String, String>>(member).unwrap_or_default();
+        for (key, value) in pairs {
+            self.context.add(&ConditionKey::EncryptionContextKeys, key.as_str());
+            self.context.add(&ConditionKey::EncryptionContext(key), value);
+        }
+    }
+
+    /// `kms:RequestAlias`: the alias that the request names its key by.
+    fn add_alias(&mut self, member: &str) {
+        let sent = self.call.sent.member::<String>(member).unwrap_or_default();
+        let arn = Arn::parse(&sent).ok();
+        let of_arn = arn.as_ref().and_then(Arn::kms_alias_name);
+        if let Some(alias) = of_arn.or_else(|| sent.starts_with("alias/").then_some(&sent)) {
+            self.context.add(&ConditionKey::RequestAlias, alias);
+        }
+    }
+
+    /// `aws:RequestTag/…` and `aws:TagKeys`.
+    fn add_tags(&mut self) {
+        for tag in self.call.sent.member::<Vec<Tag>>("Tags").unwrap_or_default() {
+            self.context.add(&ConditionKey::TagKeys, tag.tag_key.as_str());
+            self.context.add(&ConditionKey::RequestTag(tag.tag_key), tag.tag_value);
+        }
+    }
+
+    /// `kms:ReEncryptOnSameKey`, if both keys can be told from the request.
+    fn add_same_key(&mut self, key: Option<&Key>) {
+        let find = |member: &str| {
+            let name = self.call.sent.member::<String>(member)?;
+            let reference =
+                KeyReference::parse(&name, Naming::KeyOrAlias, self.call.config).ok()?;
+            self.call.find(&reference).ok().map(|key| key.id)
+        };
+        let of_blob = || {
+            let text = self.call.sent.member::<String>("CiphertextBlob")?;
+            let bytes = crate::input::decode_base64(&text)?;
+            CiphertextBlob::parse(bytes).ok().map(|blob| blob.key_id())
+        };
+        let source = find("SourceKeyId").or_else(of_blob);
+        if let (Some(source), Some(destination), Some(_)) = (source, find("DestinationKeyId"), key)
+        {
+            self.context.add(&ConditionKey::ReEncryptOnSameKey, source == destination);
+        }
+    }
+
+    fn add_bypass(&mut self) {
+        let key = ConditionKey::BypassPolicyLockoutSafetyCheck;
+        self.add_flag("BypassPolicyLockoutSafetyCheck", key);
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a table")]
+    fn add_sent(&mut self, member: &str, key: ConditionKey) {
+        if let Some(text) = self.call.sent.member::<String>(member) {
+            self.context.add(&key, text);
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a table")]
+    fn add_text(&mut self, member: &str, key: ConditionKey, default: &str) {
+        let sent = self.call.sent.member::<String>(member);
+        self.context.add(&key, sent.unwrap_or_else(|| default.to_owned()));
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a table")]
+    fn add_flag(&mut self, member: &str, key: ConditionKey) {
+        self.context.add(&key, self.call.sent.member::<bool>(member).unwrap_or_default());
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a table")]
+    fn add_number(&mut self, member: &str, key: ConditionKey, default: u64) {
+        self.context.add(&key, self.call.sent.member::<u64>(member).unwrap_or(default));
+    }
+}
+
+fn find<'a>(object: &'a Json, member: &str) -> Option<&'a Json> {
+    let Json::Object(members) = object else { return None };
+    members.iter().find(|(name, _)| name == member).map(|(_, value)| value)
+}
