@@ -20,10 +20,11 @@ use crate::catalog::{ReceiptSource, SourceReceipt};
 use crate::dedup::{EventId, EventIds, Position};
 use crate::gate::Gate;
 use crate::lake::{Known, Lake};
+use crate::round::{LedgerSource, Outcome, Shared, Stop, Taken};
 use crate::rows::DUPLICATE;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::source::{self, Item, Listing, Source, Unreadable};
-use crate::worker::{LedgerSource, Outcome, Shared, Stop, Taken};
+
 use crate::{LakeError, Progress, Quarantined};
 
 /// Rows of a data file's ids that are read at a time.

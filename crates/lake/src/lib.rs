@@ -40,6 +40,7 @@ mod lake;
 mod paths;
 mod progress;
 mod quarantine;
+mod round;
 pub mod rows;
 mod snapshot;
 mod source;

@@ -9,30 +9,24 @@
 //! give them, its name goes to the report.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use keytrail_event::{LogKind, LogRecord, col, read_log, split};
 use keytrail_ledger::merkle::{self, Frontier};
-use keytrail_ledger::{EntryKind, Frame, Hash, LedgerError, Reader};
+use keytrail_ledger::{EntryKind, Frame, Hash, LedgerError};
 
 use crate::builder::RowsBuilder;
-use crate::data_file::{self, DataFileWritten};
-use crate::dedup::{EventId, EventIds, Position};
-use crate::faults::Faults;
-use crate::gate::{Closed, Gate};
+use crate::data_file;
+use crate::dedup::{EventId, Position};
 use crate::inflate::{Damage, Inflater, Text};
-use crate::lake::Known;
-use crate::quarantine::Quarantine;
+use crate::round::{LedgerSource, RECEIPT_BYTES, Shared, Stop, Taken};
 use crate::rows::{Place, Provenance, record_check};
-use crate::source::{Item, LogFile, Unreadable};
-use crate::{
-    IngestOptions, LakeError, LakePaths, Progress, Quarantined, ReceiptSource, SourceReceipt,
-};
+use crate::source::{LogFile, Unreadable};
+use crate::{LakeError, Quarantined, ReceiptSource, SourceReceipt};
 
 /// Largest stored file. Its whole content is hashed before anything is believed, so it has to fit into memory.
 const STORED_BYTES_MAX: u64 = 512 << 20;
@@ -44,148 +38,8 @@ const BROKEN_RECORDS_MAX: usize = 1000;
 /// Payload of a ledger after which a range looks whether its data file is full.
 const LOOK_AFTER_BYTES: usize = 64 << 20;
 
-/// A round ends when its receipts weigh this much in the catalog, well below the ledger's limit of 64 MiB a payload.
-const ROUND_RECEIPT_BYTES: u64 = 16 << 20;
-const RECEIPT_BYTES: u64 = 512;
-
-/// What the workers of one round share.
-pub(crate) struct Shared<'a> {
-    pub(crate) paths: &'a LakePaths,
-    pub(crate) quarantine: &'a Quarantine,
-    pub(crate) faults: &'a Faults,
-    pub(crate) options: &'a IngestOptions,
-    pub(crate) progress: &'a dyn Progress,
-    pub(crate) known: &'a Known,
-    pub(crate) ids: &'a EventIds,
-    /// Reads the ids of the events that the lake has, the first time that somebody needs them.
-    pub(crate) complete_ids: &'a (dyn Fn() -> Result<(), LakeError> + Sync),
-    pub(crate) items: &'a [Item],
-    pub(crate) ledgers: &'a [LedgerSource],
-    /// Number of the first item.
-    pub(crate) first: u32,
-    /// How many items were handed out.
-    pub(crate) taken: AtomicUsize,
-    pub(crate) hashed: Gate,
-    pub(crate) claimed: Gate,
-    /// Contents of this round, with the earliest item that has each.
-    pub(crate) contents: Mutex<HashMap<Hash, u32>>,
-    pub(crate) rows: AtomicU64,
-    pub(crate) receipt_bytes: AtomicU64,
-    pub(crate) files_written: AtomicU64,
-    pub(crate) outcome: Mutex<Outcome>,
-}
-
-/// A ledger that is being taken in.
-pub(crate) struct LedgerSource {
-    pub(crate) dir: PathBuf,
-    pub(crate) reader: Reader,
-}
-
-impl LedgerSource {
-    /// The entry before `end` must be the one that was taken in.
-    pub(crate) fn refuse_other(&self, end: u64, last_leaf: Hash) -> Result<(), LakeError> {
-        let fail = |source| LakeError::SourceLedger { path: self.dir.clone(), source };
-        let Some(last) = end.checked_sub(1) else { return Ok(()) };
-        let found = self.reader.frames(last).next().transpose().map_err(fail)?;
-        let detail = match found {
-            None => "is missing",
-            Some(frame) if frame.entry.leaf_hash() != last_leaf => "is another one",
-            Some(_) => return Ok(()),
-        };
-        Err(LakeError::SourceForked { path: self.dir.clone(), sequence: last, detail })
-    }
-}
-
-/// What a round has produced so far.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) files: Vec<(u32, DataFileWritten)>,
-    pub(crate) taken: Vec<Taken>,
-    pub(crate) known: u64,
-    pub(crate) skipped: u64,
-    pub(crate) unreadable: Vec<Unreadable>,
-}
-
-/// An item, or a part of a ledger's range, that became rows.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) item: u32,
-    pub(crate) receipt: SourceReceipt,
-    pub(crate) bytes: u64,
-    /// Of a ledger: the leaf hash that its first entry names as the one before.
-    pub(crate) prev: Option<Hash>,
-}
-
-/// Why a worker stops early.
-pub(crate) enum Stop {
-    /// It failed.
-    Failed(LakeError),
-    /// Another one did.
-    Closed,
-}
-
-impl From<LakeError> for Stop {
-    fn from(error: LakeError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Closed> for Stop {
-    fn from(_: Closed) -> Self {
-        Self::Closed
-    }
-}
-
-impl Shared<'_> {
-    /// Works until the items are used up or the round is full.
-    pub(crate) fn work(&self) -> Result<(), Stop> {
-        // Also when this thread panics, nobody must wait for it.
-        let guard = CloseOnDrop(self);
-        let mut worker = Worker::new(self);
-        while let Some((number, item)) = self.next() {
-            match item {
-                Item::File(file) => worker.take_file(number, file)?,
-                Item::Range { ledger, first, end } => {
-                    worker.take_range(number, *ledger, *first, *end)?;
-                }
-            }
-            if worker.rows.is_full(self.options.rows_per_file) {
-                worker.close_data_file()?;
-            }
-        }
-        worker.close_data_file()?;
-        std::mem::forget(guard);
-        Ok(())
-    }
-
-    fn next(&self) -> Option<(u32, &Item)> {
-        let full = self.rows.load(Ordering::Relaxed) >= self.options.rows_per_commit.max(1) as u64
-            || self.receipt_bytes.load(Ordering::Relaxed) >= ROUND_RECEIPT_BYTES;
-        if full {
-            return None;
-        }
-        // Counted past the end by each worker once; `taken` is capped by whoever reads it.
-        let at = self.taken.fetch_add(1, Ordering::Relaxed);
-        let item = self.items.get(at)?;
-        Some((self.first + u32::try_from(at).unwrap_or(u32::MAX), item))
-    }
-
-    fn outcome(&self) -> MutexGuard<'_, Outcome> {
-        // Each push is complete or did not happen.
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct CloseOnDrop<'a, 'b>(&'a Shared<'b>);
-
-impl Drop for CloseOnDrop<'_, '_> {
-    fn drop(&mut self) {
-        self.0.hashed.close();
-        self.0.claimed.close();
-    }
-}
-
-struct Worker<'a> {
+/// A worker with the rows of the data file that it is filling.
+pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     rows: RowsBuilder,
     /// The rows with an event id.
@@ -206,7 +60,8 @@ struct Claim {
 }
 
 impl<'a> Worker<'a> {
-    fn new(shared: &'a Shared<'a>) -> Self {
+    /// A worker without rows yet.
+    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
         Self {
             shared,
             rows: RowsBuilder::new(),
@@ -218,7 +73,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn take_file(&mut self, number: u32, file: &LogFile) -> Result<(), Stop> {
+    /// Takes in a log file, unless its content is known.
+    pub(crate) fn take_file(&mut self, number: u32, file: &LogFile) -> Result<(), Stop> {
         let shared = self.shared;
         let stored = match self.read(file) {
             Ok(stored) => stored,
@@ -294,26 +150,10 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let mut part = Part::new(number);
-        for record in &log.records {
-            let place = Place::File { file: Cow::Borrowed(&file.name), index: record.index as u64 };
-            if part.quarantined.len() == BROKEN_RECORDS_MAX {
-                let reason =
-                    format!("more than {BROKEN_RECORDS_MAX} broken records; the rest of the file");
-                self.keep(
-                    &mut part,
-                    (record.index, record.offset),
-                    reason,
-                    &text[record.offset..],
-                    ".json",
-                )?;
-                break;
-            }
-            if let Err(reason) = self.push(&mut part, record.bytes, place, record.index) {
-                let LogRecord { index, offset, bytes } = *record;
-                self.keep(&mut part, (index, offset), reason, bytes, ".json")?;
-            }
-        }
-        if let Some(broken) = log.broken {
+        self.take_records(&mut part, &file.name, text, &log.records)?;
+        // Unless the rest of the file is kept already.
+        let broken = log.broken.filter(|_| part.quarantined.len() <= BROKEN_RECORDS_MAX);
+        if let Some(broken) = broken {
             let reason = format!("not JSON at byte {}: expected {}", broken.at, broken.reason);
             self.keep(
                 &mut part,
@@ -336,7 +176,36 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn take_range(&mut self, number: u32, ledger: usize, first: u64, end: u64) -> Result<(), Stop> {
+    /// Makes rows of a file's records, and keeps those apart that are none.
+    fn take_records(
+        &mut self,
+        part: &mut Part,
+        file: &str,
+        text: &[u8],
+        records: &[LogRecord<'_>],
+    ) -> Result<(), LakeError> {
+        for LogRecord { index, offset, bytes } in records.iter().copied() {
+            if part.quarantined.len() == BROKEN_RECORDS_MAX {
+                let reason =
+                    format!("more than {BROKEN_RECORDS_MAX} broken records; the rest of the file");
+                return self.keep(part, (index, offset), reason, &text[offset..], ".json");
+            }
+            let place = Place::File { file: Cow::Borrowed(file), index: index as u64 };
+            if let Err(reason) = self.push(part, bytes, place, index) {
+                self.keep(part, (index, offset), reason, bytes, ".json")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in entries of a ledger.
+    pub(crate) fn take_range(
+        &mut self,
+        number: u32,
+        ledger: usize,
+        first: u64,
+        end: u64,
+    ) -> Result<(), Stop> {
         let shared = self.shared;
         shared.hashed.pass(number);
         let LedgerSource { dir, reader } = &shared.ledgers[ledger];
@@ -375,6 +244,11 @@ impl<'a> Worker<'a> {
         self.end_range(range, origin);
         shared.claimed.pass(number);
         Ok(())
+    }
+
+    /// Whether no further source should be added to the data file.
+    pub(crate) fn is_full(&self) -> bool {
+        self.rows.is_full(self.shared.options.rows_per_file)
     }
 
     /// Makes a row of a record, or says why it is none. `index` orders the records of an item.
@@ -444,7 +318,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Writes the rows so far into a data file, and hands it over with its receipts.
-    fn close_data_file(&mut self) -> Result<(), Stop> {
+    pub(crate) fn close_data_file(&mut self) -> Result<(), Stop> {
         let mut rows = std::mem::take(&mut self.rows);
         let claims = std::mem::take(&mut self.claims);
         let mut taken = std::mem::take(&mut self.taken);
