@@ -22,7 +22,9 @@ use crate::{IngestOptions, LakeError, LakePaths, Progress, SourceReceipt};
 
 /// A round ends when its receipts weigh this much in the catalog, well below the ledger's limit of 64 MiB a payload.
 const ROUND_RECEIPT_BYTES: u64 = 16 << 20;
-/// What a receipt weighs, and each of its broken records: an upper estimate, in bytes.
+/// What a byte of a name may become in JSON: `\u0001`.
+pub(crate) const JSON_BYTES_MAX: u64 = 6;
+/// What a receipt weighs without its name, and each of its broken records: an upper estimate, in bytes.
 pub(crate) const RECEIPT_BYTES: u64 = 512;
 
 /// What the workers of one round share.

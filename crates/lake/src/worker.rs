@@ -23,7 +23,7 @@ use crate::builder::RowsBuilder;
 use crate::data_file;
 use crate::dedup::{EventId, Position};
 use crate::inflate::{Damage, Inflater, Text};
-use crate::round::{LedgerSource, RECEIPT_BYTES, Shared, Stop, Taken};
+use crate::round::{JSON_BYTES_MAX, LedgerSource, RECEIPT_BYTES, Shared, Stop, Taken};
 use crate::rows::{Place, Provenance, record_check};
 use crate::source::{LogFile, Unreadable};
 use crate::{LakeError, Quarantined, ReceiptSource, SourceReceipt};
@@ -300,7 +300,12 @@ impl<'a> Worker<'a> {
         let Part { item, tree, quarantined } = part;
         let rows = tree.size();
         let records = rows + quarantined.len() as u64;
-        let weight = RECEIPT_BYTES * (1 + quarantined.len() as u64);
+        let name = match &source {
+            ReceiptSource::File { name, .. } => name,
+            ReceiptSource::Ledger { origin, .. } => origin,
+        };
+        let name_bytes = JSON_BYTES_MAX * name.len() as u64;
+        let weight = name_bytes + RECEIPT_BYTES * (1 + quarantined.len() as u64);
         self.shared.rows.fetch_add(rows, Ordering::Relaxed);
         self.shared.receipt_bytes.fetch_add(weight, Ordering::Relaxed);
         self.shared.progress.read(bytes, records);
