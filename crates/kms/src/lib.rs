@@ -52,6 +52,7 @@ mod facts;
 mod files;
 mod iam;
 mod input;
+mod last_use;
 mod material;
 mod metadata;
 mod names;

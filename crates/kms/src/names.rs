@@ -31,6 +31,11 @@ impl KeyId {
         Guid::parse(text).ok().map(Self)
     }
 
+    /// The id in a key's ARN, of any account; `None` for an alias's.
+    pub(crate) fn of_arn(arn: &str) -> Option<Self> {
+        arn.split_once(":key/").and_then(|(_, id)| Self::parse(id))
+    }
+
     pub(crate) fn arn(self, config: &Config) -> KeyArn {
         KeyArn(Arn::kms_key(&config.region, &config.account, &self.to_string()).to_string())
     }

@@ -14,11 +14,14 @@ use keytrail_event::{
 };
 use keytrail_ledger::{Append, EntryKind, Pending};
 
-use super::{Engine, changes, snapshot};
+use super::snapshot::{self, Content};
+use super::{Engine, changes};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, KmsError, Refusal};
 use crate::facts::{self, Facts};
 use crate::input::{Input, Sent};
+use crate::last_use::{LastUse, Tracked};
+use crate::names::KeyId;
 use crate::ops::{Call, Run, Service};
 use crate::reply::{Answer, Reply};
 use crate::state::{Change, Owner, State};
@@ -97,15 +100,37 @@ impl Engine {
         attempt: &Attempt<'_>,
         run: impl FnOnce(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
     ) -> Result<Answer, KmsError> {
-        let state = self.state.read().map_err(|_| attempt.internal())?;
+        if self.snapshot_is_due() {
+            // Alone, so that every call in the ledger before this one has noted its uses of keys.
+            let state = self.state.write().map_err(|_| attempt.internal())?;
+            let (outcome, pending) = self.look(&state, attempt, run)?;
+            let saved = Some(self.save_as(&state));
+            drop(state);
+            self.conclude(attempt, outcome, pending, saved)
+        } else {
+            let state = self.state.read().map_err(|_| attempt.internal())?;
+            let (outcome, pending) = self.look(&state, attempt, run)?;
+            drop(state);
+            self.conclude(attempt, outcome, pending, None)
+        }
+    }
+
+    fn look(
+        &self,
+        state: &State,
+        attempt: &Attempt<'_>,
+        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
+    ) -> Result<(Result<Reply, Refusal>, Pending<'_>), KmsError> {
         let mut facts = Facts::default();
-        let outcome = self.admit(&state, attempt).and_then(|call| run(call, &mut facts));
+        let outcome = self.admit(state, attempt).and_then(|call| run(call, &mut facts));
         let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
         let pending =
             self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
-        let saved = self.snapshot_is_due().then(|| state.clone());
-        drop(state);
-        self.conclude(attempt, outcome, pending, saved)
+        if let (Ok(_), Some(last)) = (&outcome, attempt.as_use(pending.sequence())) {
+            let keys = facts.resources.iter().filter_map(|arn| KeyId::of_arn(arn.as_str()));
+            self.last_uses.note(keys, last);
+        }
+        Ok((outcome, pending))
     }
 
     /// A call that may end in a change, alone.
@@ -142,7 +167,7 @@ impl Engine {
                 self.note_next_due(&state);
             }
         }
-        let saved = self.snapshot_is_due().then(|| state.clone());
+        let saved = self.snapshot_is_due().then(|| self.save_as(&state));
         drop(state);
         let answer = self.conclude(attempt, outcome, pending, saved);
         // The change may have made something due: a rotation on demand, or one that a disabled key was waiting for. It is
@@ -157,12 +182,12 @@ impl Engine {
         attempt: &Attempt<'_>,
         outcome: Result<Reply, Refusal>,
         pending: Pending<'_>,
-        saved: Option<State>,
+        saved: Option<Content>,
     ) -> Result<Answer, KmsError> {
         let receipt = pending.wait().map_err(|_| attempt.internal())?;
-        if let Some(state) = saved {
+        if let Some(content) = saved {
             // Everything up to this record is durable now. A failed snapshot costs time at the next opening, no more.
-            let _ = snapshot::save(self, &state, receipt.sequence, receipt.leaf_hash);
+            let _ = snapshot::save(self, &content, receipt.sequence, receipt.leaf_hash);
         }
         let (request_id, event_id) = (attempt.request_id, attempt.event_id);
         match outcome {
@@ -190,7 +215,8 @@ impl Engine {
         }
         let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
         let sent = Sent::default();
-        Ok(Call { state, config, root_key, random, caller, now: attempt.now, sent })
+        let (last_uses, now) = (&self.last_uses, attempt.now);
+        Ok(Call { state, last_uses, config, root_key, random, caller, now, sent })
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.
@@ -224,6 +250,17 @@ impl Engine {
 impl Attempt<'_> {
     fn internal(&self) -> KmsError {
         KmsError::internal(self.request_id)
+    }
+
+    /// What this call is for the keys that it uses, if it succeeds as the record with this number.
+    fn as_use(&self, sequence: u64) -> Option<LastUse> {
+        Some(LastUse {
+            sequence,
+            operation: Tracked::find(self.service, self.name)?,
+            time: Timestamp::from_unix_seconds(self.now.unix_seconds()),
+            event_id: self.event_id,
+            request_id: self.request_id,
+        })
     }
 
     /// The record's text. `refusal` is `None` when the call succeeds.

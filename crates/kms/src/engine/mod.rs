@@ -28,6 +28,7 @@ use keytrail_auth::AccessKey;
 use keytrail_event::{AccountId, Region};
 use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
 
+use crate::last_use::LastUses;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
 use crate::{EngineError, Environment, RootKey};
@@ -61,6 +62,8 @@ pub struct Engine {
     /// Nanoseconds since 1970 of the earliest deletion or rotation; `u64::MAX` if there is none. Follows `state`, so that
     /// a call need not look through all keys.
     next_due: AtomicU64,
+    /// Noted by each call while it holds `state`, right after its record is enqueued.
+    last_uses: LastUses,
     /// Records since the last snapshot.
     unsaved: AtomicU64,
     /// Where the ledger ends once all is durable that was enqueued. A ledger that stays shorter has failed, and `state` is
@@ -146,6 +149,7 @@ impl Engine {
             environment,
             recovery: Recovery::default(),
             state: RwLock::default(),
+            last_uses: LastUses::default(),
             next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(0),
             expected_size: AtomicU64::new(0),
@@ -181,6 +185,7 @@ impl Engine {
             environment,
             recovery,
             state: RwLock::new(replayed.state),
+            last_uses: LastUses::new(replayed.last_uses),
             next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(replayed.frames),
             expected_size: AtomicU64::new(0),

@@ -8,13 +8,16 @@ use std::path::Path;
 
 use keytrail_ledger::{EntryKind, Frame, LedgerError, Reader};
 
-use super::{changes, snapshot};
+use super::changes;
+use super::snapshot::{self, Content};
+use crate::last_use::{self, Uses};
 use crate::state::State;
 use crate::{Config, EngineError, RootKey};
 
-/// A state, and how many frames were read to know it.
+/// A state, the last uses of its keys, and how many frames were read to know them.
 pub(super) struct Replayed {
     pub(super) state: State,
+    pub(super) last_uses: Uses,
     pub(super) frames: u64,
 }
 
@@ -32,15 +35,15 @@ pub(super) fn state_of(
         let mut frames = reader.frames(saved.sequence);
         let last = frames.next().transpose().map_err(failed)?;
         if last.is_some_and(|frame| frame.entry.leaf_hash() == saved.leaf_hash) {
-            return apply_all(frames, saved.state, config, root_key, failed);
+            return apply_all(frames, saved.content, config, root_key, failed);
         }
     }
-    apply_all(reader.frames(0), State::default(), config, root_key, failed)
+    apply_all(reader.frames(0), Content::default(), config, root_key, failed)
 }
 
 fn apply_all(
     frames: impl Iterator<Item = Result<Frame, LedgerError>>,
-    mut state: State,
+    Content { mut state, mut last_uses }: Content,
     config: &Config,
     root_key: &RootKey,
     failed: impl Fn(LedgerError) -> EngineError,
@@ -49,13 +52,17 @@ fn apply_all(
     for frame in frames {
         let frame = frame.map_err(&failed)?;
         read += 1;
-        if frame.entry.kind == EntryKind::Record && !frame.state.is_empty() {
+        if frame.entry.kind != EntryKind::Record {
+            continue;
+        }
+        last_use::note_record(&mut last_uses, frame.entry.sequence, &frame.payload);
+        if !frame.state.is_empty() {
             apply(&mut state, &frame, config, root_key).map_err(|detail| {
                 EngineError::StateChange { sequence: frame.entry.sequence, detail }
             })?;
         }
     }
-    Ok(Replayed { state, frames: read })
+    Ok(Replayed { state, last_uses, frames: read })
 }
 
 fn apply(

@@ -6,7 +6,7 @@
 //!      0      4  mark       "KTS" and the format version 1
 //!      4      8  sequence   of the last ledger entry that is in the state, big-endian
 //!     12     32  leaf hash  of that entry
-//!     44      n  sealed     salt, AES-256-GCM of the state as JSON, tag
+//!     44      n  sealed     salt, AES-256-GCM of state and last uses as JSON, tag
 //! ```
 //!
 //! Associated data is the origin, a line feed and bytes 0 to 43. An old snapshot put back is harmless: more is replayed.
@@ -14,9 +14,11 @@
 use std::sync::atomic::Ordering;
 
 use keytrail_ledger::{Hash, Reader};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Engine;
+use crate::last_use::Uses;
 use crate::root_key::Purpose;
 use crate::state::State;
 use crate::{Config, EngineError, RootKey, files};
@@ -38,7 +40,15 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 pub(super) struct Saved {
     pub(super) sequence: u64,
     pub(super) leaf_hash: Hash,
+    pub(super) content: Content,
+}
+
+/// What is sealed in it.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Content {
     pub(super) state: State,
+    pub(super) last_uses: Uses,
 }
 
 impl Engine {
@@ -46,6 +56,13 @@ impl Engine {
     pub(super) fn snapshot_is_due(&self) -> bool {
         let due = |unsaved| (unsaved >= RECORDS).then_some(0);
         self.unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
+    }
+
+    /// The state as it is and the last uses of its keys, for a snapshot. The caller holds the state alone.
+    pub(super) fn save_as(&self, state: &State) -> Content {
+        let mut last_uses = self.last_uses.all();
+        last_uses.retain(|key, _| state.keys.contains_key(key));
+        Content { state: state.clone(), last_uses }
     }
 
     /// Writes a snapshot of the state at the end of the ledger, if anything was recorded since the last one.
@@ -63,16 +80,16 @@ impl Engine {
         let Some(last) = reader.checkpoint().size.checked_sub(1) else { return Ok(()) };
         // Only called with no call under way, so the ledger's end and the state belong together.
         match reader.frames(last).next().transpose().map_err(failed)? {
-            Some(frame) => save(self, &state, last, frame.entry.leaf_hash()),
+            Some(frame) => save(self, &self.save_as(&state), last, frame.entry.leaf_hash()),
             None => Ok(()),
         }
     }
 }
 
-/// Writes a snapshot of `state`, which is that after the entry `sequence`.
+/// Writes a snapshot of what is known after the entry `sequence`.
 pub(super) fn save(
     engine: &Engine,
-    state: &State,
+    content: &Content,
     sequence: u64,
     leaf_hash: Hash,
 ) -> Result<(), EngineError> {
@@ -80,7 +97,7 @@ pub(super) fn save(
     file.extend_from_slice(MARK);
     file.extend_from_slice(&sequence.to_be_bytes());
     file.extend_from_slice(leaf_hash.as_bytes());
-    let text = Zeroizing::new(serde_json::to_vec(state).expect("a state has string keys only"));
+    let text = Zeroizing::new(serde_json::to_vec(content).expect("a state has string keys only"));
     let random = &*engine.environment.random;
     let aad = associated_data(&engine.config, &file);
     file.extend(engine.root_key.seal(Purpose::Snapshot, &aad, &text, random));
@@ -98,7 +115,7 @@ pub(super) fn load(data: &std::path::Path, config: &Config, root_key: &RootKey) 
     Some(Saved {
         sequence: u64::from_be_bytes(*sequence),
         leaf_hash: Hash::from_bytes(leaf_hash.try_into().ok()?),
-        state: serde_json::from_slice(&text).ok()?,
+        content: serde_json::from_slice(&text).ok()?,
     })
 }
 
@@ -133,7 +150,7 @@ mod tests {
         }
         writeln!(
             drawn,
-            "{SEALED_AT:>6}      n  sealed     salt, AES-256-GCM of the state as JSON, tag"
+            "{SEALED_AT:>6}      n  sealed     salt, AES-256-GCM of state and last uses as JSON, tag"
         )
         .unwrap();
         assert!(include_str!("../../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");
@@ -195,8 +212,7 @@ mod tests {
             assert!(load(data, &config, &root_key()).is_none(), "cut at {}", bit / 8);
         }
         // Sealed by us, but for an entry that this ledger does not have there.
-        let state = State::default();
-        save(engine, &state, 1, Hash::from_bytes([0; 32])).unwrap();
+        save(engine, &Content::default(), 1, Hash::from_bytes([0; 32])).unwrap();
         assert_eq!(
             replay::state_of(data, &config, &root_key()).unwrap().state,
             *engine.read_state().unwrap()

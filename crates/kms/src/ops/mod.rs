@@ -19,6 +19,7 @@ mod enable_key;
 mod enable_key_rotation;
 mod encrypt;
 mod generate_data_key;
+mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
 mod list_aliases;
@@ -46,6 +47,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::iam;
 use crate::input::{Input, Sent};
+use crate::last_use::LastUses;
 use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
@@ -155,7 +157,7 @@ const OPERATIONS: &[Operation] = &[
     read("GenerateDataKeyWithoutPlaintext", generate_data_key::run_without_plaintext),
     later_read("GenerateMac"),
     later_read("GenerateRandom"),
-    later_read("GetKeyLastUsage"),
+    read("GetKeyLastUsage", get_key_last_usage::run),
     read("GetKeyPolicy", get_key_policy::run),
     read("GetKeyRotationStatus", get_key_rotation_status::run),
     later_read("GetParametersForImport"),
@@ -189,6 +191,7 @@ const OPERATIONS: &[Operation] = &[
 /// What an operation works with: a state that stands still, who calls, and when.
 pub(crate) struct Call<'a> {
     pub(crate) state: &'a State,
+    pub(crate) last_uses: &'a LastUses,
     pub(crate) config: &'a Config,
     pub(crate) root_key: &'a RootKey,
     pub(crate) random: &'a dyn Random,

@@ -299,19 +299,19 @@ impl KeyState {
 }
 
 /// Times as nanoseconds since 1970.
-mod unix_nanos {
+pub(crate) mod unix_nanos {
     use keytrail_event::Timestamp;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         time: &Timestamp,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         time.unix_nanos().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Timestamp, D::Error> {
         u64::deserialize(deserializer).map(Timestamp::from_unix_nanos)

@@ -1,6 +1,7 @@
 //! The engine from outside: what calls answer, what their records say, and that neither says too much.
 //!
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
+//! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `permissions`: who may do what, and what a refused caller learns.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
@@ -12,6 +13,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod answers;
+mod last_use;
 mod management;
 mod permissions;
 mod records;

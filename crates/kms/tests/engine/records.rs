@@ -233,6 +233,8 @@ fn records_of_rotation() {
     let mut bench = bench;
     bench.reopen(|bench| bench.advance(90 * DAY_NS));
     check(&bench, "rotate-key");
+    call(&bench, "GetKeyLastUsage", &json!({"KeyId": key}));
+    check(&bench, "get-key-last-usage");
     call(&bench, "DisableKeyRotation", &json!({"KeyId": arn(&key)}));
     check(&bench, "disable-key-rotation");
 }

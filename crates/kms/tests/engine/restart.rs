@@ -206,7 +206,8 @@ fn view(bench: &Bench) -> Value {
             "metadata": call("DescribeKey", key.clone()),
             "policy": call("GetKeyPolicy", key.clone()),
             "tags": call("ListResourceTags", key.clone()),
-            "rotation": call("GetKeyRotationStatus", key),
+            "rotation": call("GetKeyRotationStatus", key.clone()),
+            "last use": call("GetKeyLastUsage", key),
             "materials": call("ListKeyRotations", all_materials),
         })
     });
