@@ -1,5 +1,7 @@
 //! Parameters with a type of their own: read once, then known to be well.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -122,7 +124,12 @@ impl Marker {
     }
 
     pub(crate) fn read(input: &mut Input<'_>) -> Result<Option<Self>, Refusal> {
-        let Some(sent) = input.optional_text("Marker", 1..=1024) else { return Ok(None) };
+        const CHARS: RangeInclusive<usize> = 1..=1024;
+        let sent = input.optional_text("Marker", CHARS);
+        // One of another length is noted already, and refused for that.
+        let Some(sent) = sent.filter(|sent| CHARS.contains(&sent.chars().count())) else {
+            return Ok(None);
+        };
         let decoded = URL_SAFE_NO_PAD.decode(&sent).ok();
         let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         match text.as_deref().and_then(|text| text.strip_prefix("after:")) {

@@ -3,6 +3,7 @@
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
 //! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
+//! - `model`: every member of every request, spoiled in every way that the API model forbids.
 //! - `permissions`: who may do what, and what a refused caller learns.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
@@ -15,6 +16,7 @@
 mod answers;
 mod last_use;
 mod management;
+mod model;
 mod permissions;
 mod records;
 mod restart;
