@@ -71,6 +71,7 @@ fn an_untouched_lake_is_sound_and_says_what_was_checked() {
     insta::assert_snapshot!(checked.join("\n"), @r"
     commits: 2
     data files: 3
+    footers: statistics, page indexes and Bloom filters by the SHA-256 of their file
     ledger entries: 13
     ledger records compared: 12
     ledger segments: 1
@@ -134,6 +135,31 @@ fn the_ledger_tells_what_an_edited_cell_held() {
         &format!("{} row 3 (example.org/ledger sequence ", name(&file)),
         "column user_name: expected \"alice\", found \"edited\"",
     );
+}
+
+/// A file that was rewritten as a whole does not crowd out what is wrong elsewhere.
+#[test]
+fn findings_of_one_file_are_limited() {
+    let fixture = Fixture::empty();
+    let call = |n| Call::new(n, "Decrypt", "alice", 'a').json();
+    fixture.write_ledger(&(0..200).map(call).collect::<Vec<_>>());
+    fixture.write_log("1.json", &envelope(&(300..500).map(call).collect::<Vec<_>>()));
+    fixture.ingest(200);
+    let files = fixture.data_files();
+    for file in &files {
+        let mut rows = read_rows(file);
+        let column = rows.schema().index_of("user_agent").unwrap();
+        for row in 0..rows.num_rows() {
+            rows = with_edited_cell(&rows, column, row);
+        }
+        write_rows(file, &rows);
+    }
+    let report = fixture.verify();
+    for file in &files {
+        let of_file = report.findings.iter().filter(|it| it.place.contains(&name(file))).count();
+        assert!((100..110).contains(&of_file), "{of_file} findings of {}", name(file));
+        assert_finds(&report, FindingKind::Modified, &name(file), "further");
+    }
 }
 
 /// An attacker who knows the format edits a cell *and* its row's check value.

@@ -35,6 +35,9 @@ use super::{
 /// Rows decoded at a time: with some 1.5 KiB a row about 6 MiB, which stays near the caches.
 const BATCH_ROWS: usize = 4096;
 
+/// Findings of one file that are listed: a file that was rewritten as a whole must not crowd the others out.
+pub(super) const FILE_FINDINGS_MAX: usize = 100;
+
 /// What the data files leave to later steps.
 #[derive(Default)]
 pub(super) struct Checked {
@@ -78,6 +81,10 @@ pub(super) fn check(
         seen += file.seen;
         raw += file.raw;
     }
+    report.check(
+        "footers",
+        "statistics, page indexes and Bloom filters by the SHA-256 of their file",
+    );
     report.check("rows", seen);
     report.check("rows rebuilt from columns", seen - raw);
     report.check("raw rows", raw);
@@ -312,6 +319,12 @@ impl Work<'_> {
         rows.problems.sort_by_key(|problem| problem.row);
         let origin = Origin(self.check.ledger.map(|ledger| ledger.key.name().as_str()));
         let disputes = sources::settle(file.number, self.commits, rows, origin, &mut report);
+        let more = report.findings.len().saturating_sub(FILE_FINDINGS_MAX);
+        if more > 0 {
+            report.findings.truncate(FILE_FINDINGS_MAX);
+            let detail = format!("at least {more} further findings in this file are not listed");
+            report.find(FindingKind::Modified, &file.place, detail);
+        }
         Settled { report, events, disputes, seen, raw }
     }
 }

@@ -21,13 +21,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use super::{
     LedgerCheck,
     catalog::Commits,
-    data_files::guarded,
+    data_files::{FILE_FINDINGS_MAX, guarded},
     rows::{self, CheckedRow, Columns, differences},
     sources::{Dispute, row_place},
 };
-
-/// Records kept to explain edits with; a report lists no more findings than this.
-const EXPLAINED_MAX: usize = 1000;
 
 /// Verifies `ledger` and compares the lake's receipts and disputed rows with it.
 pub(super) fn compare(
@@ -44,7 +41,7 @@ pub(super) fn compare(
     let verified = verify_frames(ledger.dir, ledger.key, &mut |frame| walk.frame(frame));
     report.merge("ledger", verified);
     let edits = walk.finish(report);
-    explain(paths, commits, &edits, report);
+    explain(paths, commits, edits, report);
 }
 
 fn note_unchecked_origins(commits: &Commits, checked: Option<&str>, report: &mut Report) {
@@ -73,6 +70,13 @@ struct Edit<'a> {
     record: Option<Vec<u8>>,
 }
 
+/// The edits of one data file.
+#[derive(Default)]
+struct Edits<'a> {
+    listed: Vec<Edit<'a>>,
+    more: u64,
+}
+
 /// The ranges of one ledger, compared as its frames come by.
 struct Walk<'a> {
     ranges: Vec<Range<'a>>,
@@ -80,7 +84,8 @@ struct Walk<'a> {
     current: usize,
     /// Disputed rows that the ledger has not been asked about yet, by sequence.
     open: HashMap<u64, Vec<(&'a Dispute, CheckedRow)>>,
-    edits: Vec<Edit<'a>>,
+    /// By data file.
+    edits: BTreeMap<usize, Edits<'a>>,
     size: u64,
     compared: u64,
     newer: u64,
@@ -107,7 +112,7 @@ impl<'a> Walk<'a> {
                 open.entry(row.index).or_default().push((dispute, *row));
             }
         }
-        Walk { ranges, current: 0, open, edits: Vec::new(), size: 0, compared: 0, newer: 0 }
+        Walk { ranges, current: 0, open, edits: BTreeMap::new(), size: 0, compared: 0, newer: 0 }
     }
 
     fn frame(&mut self, frame: &Frame) {
@@ -130,15 +135,25 @@ impl<'a> Walk<'a> {
             range.tree.push(leaf);
             self.compared += 1;
             for (dispute, row) in self.open.remove(&sequence).unwrap_or_default() {
-                if (row.leaf != Some(leaf) || !row.fits) && self.edits.len() < EXPLAINED_MAX {
-                    self.edits.push(Edit { dispute, row, record: Some(frame.payload.clone()) });
+                if row.leaf != Some(leaf) || !row.fits {
+                    self.edited(dispute, row, Some(&frame.payload));
                 }
             }
         }
     }
 
+    /// Of a file that was rewritten as a whole, only so many rows are kept and the others counted.
+    fn edited(&mut self, dispute: &'a Dispute, row: CheckedRow, record: Option<&[u8]>) {
+        let edits = self.edits.entry(dispute.file).or_default();
+        if edits.listed.len() < FILE_FINDINGS_MAX {
+            edits.listed.push(Edit { dispute, row, record: record.map(<[u8]>::to_vec) });
+        } else {
+            edits.more += 1;
+        }
+    }
+
     /// Reports on the ranges, and gives out the edits.
-    fn finish(mut self, report: &mut Report) -> Vec<Edit<'a>> {
+    fn finish(mut self, report: &mut Report) -> BTreeMap<usize, Edits<'a>> {
         let mut end = 0;
         for range in &self.ranges {
             range.report(end, self.size, report);
@@ -150,10 +165,9 @@ impl<'a> Walk<'a> {
             report.not_checked.push(detail);
         }
         report.check("ledger records compared", self.compared);
-        for (dispute, row) in self.open.into_values().flatten() {
-            self.edits.push(Edit { dispute, row, record: None });
+        for (dispute, row) in std::mem::take(&mut self.open).into_values().flatten() {
+            self.edited(dispute, row, None);
         }
-        self.edits.sort_by_key(|edit| (edit.dispute.file, edit.row.row));
         self.edits
     }
 }
@@ -209,21 +223,26 @@ impl<'a> Range<'a> {
 }
 
 /// Reads the edited rows once more and names their columns.
-fn explain(paths: &LakePaths, commits: &Commits, edits: &[Edit<'_>], report: &mut Report) {
-    for edits in edits.chunk_by(|left, right| left.dispute.file == right.dispute.file) {
-        let file = &commits.files[edits[0].dispute.file];
+fn explain(
+    paths: &LakePaths,
+    commits: &Commits,
+    edits: BTreeMap<usize, Edits<'_>>,
+    report: &mut Report,
+) {
+    for (number, edits) in edits {
+        let file = &commits.files[number];
         let path = paths.events().join(&file.file.path);
+        let file_place = format!("events/{}", file.file.path);
         let rows: BTreeMap<u64, &Edit<'_>> =
-            edits.iter().map(|edit| (edit.row.row, edit)).collect();
+            edits.listed.iter().map(|edit| (edit.row.row, edit)).collect();
         let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        let outcome = guarded(|| compare_rows(&path, &rows, &mut found));
-        if let Err(reason) = outcome {
-            let place = format!("events/{}", file.file.path);
-            report.find(
-                FindingKind::Unreadable,
-                place,
-                format!("edited rows cannot be shown: {reason}"),
-            );
+        if let Err(reason) = guarded(|| compare_rows(&path, &rows, &mut found)) {
+            let detail = format!("edited rows cannot be shown: {reason}");
+            report.find(FindingKind::Unreadable, &file_place, detail);
+        }
+        if edits.more > 0 {
+            let detail = format!("{} further rows are not their records", edits.more);
+            report.find(FindingKind::Modified, &file_place, detail);
         }
         for (row, edit) in rows {
             let receipt = &commits.receipts[edit.dispute.receipt];
