@@ -247,24 +247,26 @@ fn explain(
         for (row, edit) in rows {
             let receipt = &commits.receipts[edit.dispute.receipt];
             let place = row_place(file, row, Some((receipt, edit.row.index)));
-            match (&edit.record, found.remove(&row)) {
-                (None, _) => {
-                    report.find(
-                        FindingKind::Inserted,
-                        place,
-                        "the ledger has no record of this sequence",
-                    );
-                }
-                (Some(_), Some(columns)) if !columns.is_empty() => {
-                    for column in columns {
-                        report.find(FindingKind::Modified, &place, column);
-                    }
-                }
-                // The record is intact, so its check value is what was edited.
-                (Some(_), _) => {
-                    let detail = "column record_check does not fit the record, which is intact";
-                    report.find(FindingKind::ColumnMismatch, place, detail);
-                }
+            report_edit(&place, edit.record.is_some(), found.remove(&row), report);
+        }
+    }
+}
+
+/// `columns`: what differs from the record, if both could be read.
+fn report_edit(place: &str, known: bool, columns: Option<Vec<String>>, report: &mut Report) {
+    match columns {
+        _ if !known => {
+            let detail = "the ledger has no record of this sequence";
+            report.find(FindingKind::Inserted, place, detail);
+        }
+        None => report.find(FindingKind::Modified, place, "the row is not the ledger's record"),
+        Some(columns) if columns.is_empty() => {
+            let detail = "column record_check does not fit the record, which is intact";
+            report.find(FindingKind::ColumnMismatch, place, detail);
+        }
+        Some(columns) => {
+            for column in columns {
+                report.find(FindingKind::Modified, place, column);
             }
         }
     }
