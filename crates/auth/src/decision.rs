@@ -214,8 +214,8 @@ pub struct Retirement<'a> {
     pub terms: &'a GrantTerms,
     /// Who may retire it, if it says so.
     pub retiring: Option<&'a GrantPrincipal>,
-    /// The account that made it.
-    pub issuer: &'a AccountId,
+    /// The id of the account that made it.
+    pub issuer: &'a str,
 }
 
 /// Decides whether a grant may be retired by `request`, whose action is `kms:RetireGrant`.
@@ -299,7 +299,7 @@ fn may_retire(
             Named::ByAccount | Named::Not => {}
         }
     }
-    if principal.is_root() && principal.account() == retirement.issuer {
+    if principal.is_root() && principal.account().as_str() == retirement.issuer {
         return Ok(Grounds::Root);
     }
     Err(Reason::NoKeyPolicy.into())

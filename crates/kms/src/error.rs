@@ -218,6 +218,8 @@ error_codes! {
     InvalidArnException,
     /// The ciphertext is malformed, was changed, or the encryption context is another. No message, so as not to say which.
     InvalidCiphertextException,
+    /// There is no such grant on the key.
+    InvalidGrantIdException,
     /// The grant token is none of ours.
     InvalidGrantTokenException,
     /// The key's usage or spec does not fit the operation or algorithm.

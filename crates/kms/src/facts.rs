@@ -4,7 +4,11 @@
 //! ids, times. There is no variant of bytes and none of free text, so plaintexts, ciphertexts, key material, data keys and
 //! secret access keys have no way in. A new parameter needs a new variant here, which is where a reviewer looks.
 
-use keytrail_auth::{AccessKeyId, IdentityPolicy, KeyPolicy, UserId, UserName};
+use crate::state::{GrantId, GrantName};
+use keytrail_auth::{
+    AccessKeyId, GrantConstraint, GrantOperation, GrantPrincipal, IdentityPolicy, KeyPolicy,
+    UserId, UserName,
+};
 use keytrail_event::{Arn, Json, Timestamp};
 
 use crate::context::EncryptionContext;
@@ -62,6 +66,12 @@ pub(crate) enum Fact {
     KeyStatePendingDeletion,
     KeyUsage,
     DataKeySpec(DataKeySpec),
+    GrantConstraint(GrantConstraint),
+    GrantId(GrantId),
+    GrantName(GrantName),
+    GrantOperations(Vec<GrantOperation>),
+    GranteePrincipal(GrantPrincipal),
+    RetiringPrincipal(GrantPrincipal),
     Limit(u32),
     Marker(Marker),
     NumberOfBytes(u32),
@@ -112,6 +122,15 @@ impl Fact {
             Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
             Self::KeyUsage => ("KeyUsage", KeyFacts::KEY_USAGE.into()),
             Self::DataKeySpec(spec) => ("KeySpec", spec.as_str().into()),
+            Self::GrantConstraint(constraint) => ("Constraints", constraint_object(constraint)),
+            Self::GrantId(id) => ("GrantId", id.to_string().into()),
+            Self::GrantName(name) => ("Name", name.0.as_str().into()),
+            Self::GrantOperations(operations) => {
+                let names = operations.iter().map(|operation| operation.as_str());
+                ("Operations", names.collect::<Vec<_>>().into())
+            }
+            Self::GranteePrincipal(principal) => ("GranteePrincipal", principal.as_str().into()),
+            Self::RetiringPrincipal(principal) => ("RetiringPrincipal", principal.as_str().into()),
             Self::Limit(limit) => ("Limit", (*limit).into()),
             Self::Marker(marker) => ("Marker", marker.as_str().into()),
             Self::NumberOfBytes(bytes) => ("NumberOfBytes", (*bytes).into()),
@@ -141,6 +160,12 @@ pub(crate) fn object(facts: &[Fact]) -> Option<Json> {
     let object =
         members.fold(Json::object(), |object, (name, value)| object.with(lower_first(name), value));
     (object != Json::object()).then_some(object)
+}
+
+fn constraint_object(constraint: &GrantConstraint) -> Json {
+    let pairs = constraint.pairs().iter();
+    let pairs = pairs.fold(Json::object(), |object, (key, value)| object.with(key, value.as_str()));
+    Json::object().with(lower_first(constraint.kind()), pairs)
 }
 
 fn access_key(id: &AccessKeyId, user: &UserName, created: Timestamp) -> Json {

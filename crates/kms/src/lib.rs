@@ -7,7 +7,7 @@
 //!
 //! # What it is not
 //!
-//! Not here: HTTP, signature verification, roles, grants, and any key but symmetric ones.
+//! Not here: HTTP, signature verification, roles, and any key but symmetric ones.
 //!
 //! ```
 //! use keytrail_kms::{Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
@@ -50,6 +50,7 @@ mod environment;
 mod error;
 mod facts;
 mod files;
+mod grant_token;
 mod iam;
 mod input;
 mod last_use;

@@ -13,6 +13,11 @@ use crate::metadata::KeyFacts;
 /// The longest description of a key, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 8192;
 
+/// Grant tokens that a call may bring along.
+const GRANT_TOKENS_MAX: usize = 10;
+/// The longest grant token; ours have 108 characters.
+pub(crate) const GRANT_TOKEN_CHARS_MAX: usize = 8192;
+
 /// A key's description.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -164,10 +169,21 @@ impl PolicyName {
     }
 }
 
-/// Refuses what is understood but not here: grants and attestation.
+/// Checks the shape of grant tokens, and refuses attestation. Whether the tokens are ours is looked at when the call is
+/// authorised ([`Call::authorize`](crate::ops::Call::authorize)). They are never shown: who has one may retire its grant.
 pub(crate) fn refuse_grants_and_recipients(input: &mut Input<'_>) -> Result<(), Refusal> {
-    if input.member::<Vec<String>>("GrantTokens").is_some_and(|tokens| !tokens.is_empty()) {
-        return Err(Refusal::bare(ErrorCode::InvalidGrantTokenException));
+    let tokens = input.member::<Vec<String>>("GrantTokens").unwrap_or_default();
+    if tokens.len() > GRANT_TOKENS_MAX {
+        let text = format!("Member must have length less than or equal to {GRANT_TOKENS_MAX}");
+        input.problem("GrantTokens", "Value", &text);
+    }
+    let fits = |token: &String| (1..=GRANT_TOKEN_CHARS_MAX).contains(&token.chars().count());
+    if !tokens.iter().all(fits) {
+        let text = format!(
+            "Member must satisfy constraint: [Member must have length less than or equal to {GRANT_TOKEN_CHARS_MAX}, \
+             Member must have length greater than or equal to 1]"
+        );
+        input.problem("GrantTokens", "Value", &text);
     }
     if input.has("Recipient") {
         let text = "Recipient is not supported: there are no attestation documents here.";

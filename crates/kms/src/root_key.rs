@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     SecretAccessKey,
     /// The seed of a ledger's signing key.
     SigningSeed,
+    /// A grant token, which is kept nowhere.
+    GrantToken,
 }
 
 impl Purpose {
@@ -43,6 +45,7 @@ impl Purpose {
             Self::Material => "keytrail root 1: key material",
             Self::SecretAccessKey => "keytrail root 1: secret access key",
             Self::SigningSeed => "keytrail root 1: signing seed",
+            Self::GrantToken => "keytrail root 1: grant token",
         }
     }
 }

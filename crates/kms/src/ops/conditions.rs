@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use keytrail_auth::{ConditionKey, RequestContext};
+use keytrail_auth::{ConditionKey, GrantPrincipal, RequestContext};
 use keytrail_event::{Arn, Json, Timestamp};
 
 use super::Call;
@@ -28,6 +28,30 @@ pub(super) fn of_call(call: &Call<'_>, action: &str, key: Option<&Key>) -> Reque
     gathered.add_request(action, key);
     gathered.context
 }
+
+/// The encryption context of `action` in this call: the one that its grants are held to.
+pub(super) fn encryption_context(call: &Call<'_>, action: &str) -> BTreeMap<String, String> {
+    let member = context_member(action.strip_prefix("kms:").unwrap_or_default());
+    member.and_then(|member| call.sent.member(member)).unwrap_or_default()
+}
+
+/// Where a request has the encryption context of an action.
+fn context_member(name: &str) -> Option<&'static str> {
+    match name {
+        "Encrypt"
+        | "Decrypt"
+        | "GenerateDataKey"
+        | "GenerateDataKeyWithoutPlaintext"
+        | "GenerateDataKeyPair"
+        | "GenerateDataKeyPairWithoutPlaintext" => Some("EncryptionContext"),
+        "ReEncryptFrom" => Some("SourceEncryptionContext"),
+        "ReEncryptTo" => Some("DestinationEncryptionContext"),
+        _ => None,
+    }
+}
+
+/// `Constraints` of a grant: by kind, the pairs.
+type Constraints = BTreeMap<String, Option<BTreeMap<String, String>>>;
 
 struct Gathered<'a> {
     call: &'a Call<'a>,
@@ -61,7 +85,7 @@ impl Gathered<'_> {
 
     fn add_key(&mut self, key: &Key) {
         let Call { config, state, .. } = self.call;
-        let described = key.metadata(config).to_record();
+        let facts = key.metadata(config).to_record();
         for (member, to) in [
             ("keySpec", ConditionKey::KeySpec),
             ("keySpec", ConditionKey::CustomerMasterKeySpec),
@@ -70,14 +94,14 @@ impl Gathered<'_> {
             ("origin", ConditionKey::KeyOrigin),
             ("multiRegion", ConditionKey::MultiRegion),
         ] {
-            match find(&described, member) {
+            match described(&facts, member) {
                 Some(Json::Text(text)) => self.context.add(&to, text.as_str()),
                 Some(Json::Bool(flag)) => self.context.add(&to, *flag),
                 _ => {}
             }
         }
-        let regions = find(&described, "multiRegionConfiguration");
-        if let Some(Json::Text(kind)) = regions.and_then(|it| find(it, "multiRegionKeyType")) {
+        let regions = described(&facts, "multiRegionConfiguration");
+        if let Some(Json::Text(kind)) = regions.and_then(|it| described(it, "multiRegionKeyType")) {
             self.context.add(&ConditionKey::MultiRegionKeyType, kind.as_str());
         }
         self.context.add(&ConditionKey::ResourceAccount, config.account.as_str());
@@ -99,28 +123,27 @@ impl Gathered<'_> {
             "ReEncryptTo" => "DestinationKeyId",
             _ => "KeyId",
         });
+        if let Some(member) = context_member(name) {
+            let pairs = self.call.sent.member::<BTreeMap<String, String>>(member);
+            self.add_context(pairs.unwrap_or_default());
+        }
         match name {
             "Encrypt" | "Decrypt" => {
-                self.add_context("EncryptionContext");
                 self.add_text("EncryptionAlgorithm", ConditionKey::EncryptionAlgorithm, SYMMETRIC);
             }
             "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" => {
-                self.add_context("EncryptionContext");
                 self.context.add(&ConditionKey::EncryptionAlgorithm, SYMMETRIC);
             }
             "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
-                self.add_context("EncryptionContext");
                 self.context.add(&ConditionKey::EncryptionAlgorithm, SYMMETRIC);
                 self.add_sent("KeyPairSpec", ConditionKey::DataKeyPairSpec);
             }
             "ReEncryptFrom" => {
-                self.add_context("SourceEncryptionContext");
                 let algorithm = ConditionKey::EncryptionAlgorithm;
                 self.add_text("SourceEncryptionAlgorithm", algorithm, SYMMETRIC);
                 self.add_same_key(key);
             }
             "ReEncryptTo" => {
-                self.add_context("DestinationEncryptionContext");
                 let algorithm = ConditionKey::EncryptionAlgorithm;
                 self.add_text("DestinationEncryptionAlgorithm", algorithm, SYMMETRIC);
                 self.add_same_key(key);
@@ -141,6 +164,8 @@ impl Gathered<'_> {
 
     fn add_administration(&mut self, name: &str) {
         match name {
+            "CreateGrant" => self.add_grant(),
+            "RevokeGrant" => self.context.add(&ConditionKey::GrantIsForAwsResource, false),
             "CreateKey" => {
                 let spec = self.call.sent.member::<String>("CustomerMasterKeySpec");
                 let spec = spec.unwrap_or_else(|| "SYMMETRIC_DEFAULT".to_owned());
@@ -198,11 +223,33 @@ impl Gathered<'_> {
     }
 
     /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.
-    fn add_context(&mut self, member: &str) {
-        let pairs = self.call.sent.member::<BTreeMap<String, String>>(member).unwrap_or_default();
+    fn add_context(&mut self, pairs: BTreeMap<String, String>) {
         for (key, value) in pairs {
             self.context.add(&ConditionKey::EncryptionContextKeys, key.as_str());
             self.context.add(&ConditionKey::EncryptionContext(key), value);
+        }
+    }
+
+    /// What a new grant is to be. The pairs of its constraint count as the request's encryption context.
+    fn add_grant(&mut self) {
+        self.context.add(&ConditionKey::GrantIsForAwsResource, false);
+        for operation in self.call.sent.member::<Vec<String>>("Operations").unwrap_or_default() {
+            self.context.add(&ConditionKey::GrantOperations, operation);
+        }
+        for (member, to) in [
+            ("GranteePrincipal", ConditionKey::GranteePrincipal),
+            ("RetiringPrincipal", ConditionKey::RetiringPrincipal),
+        ] {
+            let sent = self.call.sent.member::<String>(member).unwrap_or_default();
+            if let Ok(principal) = GrantPrincipal::parse(&sent) {
+                self.context.add(&to, principal.as_str());
+            }
+        }
+        let constraints = self.call.sent.member::<Constraints>("Constraints").unwrap_or_default();
+        for (kind, pairs) in constraints {
+            let Some(pairs) = pairs else { continue };
+            self.context.add(&ConditionKey::GrantConstraintType, kind);
+            self.add_context(pairs);
         }
     }
 
@@ -273,7 +320,8 @@ impl Gathered<'_> {
     }
 }
 
-fn find<'a>(object: &'a Json, member: &str) -> Option<&'a Json> {
+/// A member of what `DescribeKey` tells.
+pub(super) fn described<'a>(object: &'a Json, member: &str) -> Option<&'a Json> {
     let Json::Object(members) = object else { return None };
     members.iter().find(|(name, _)| name == member).map(|(_, value)| value)
 }

@@ -5,9 +5,11 @@
 //! only with the token of that decision, and it cannot write: a change of state is returned, and the engine commits it
 //! together with the record.
 
+mod authorization;
 mod cancel_key_deletion;
 mod conditions;
 mod create_alias;
+mod create_grant;
 mod create_key;
 mod custom_key_stores;
 mod decrypt;
@@ -23,12 +25,16 @@ mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
 mod list_aliases;
+mod list_grants;
 mod list_key_policies;
 mod list_key_rotations;
 mod list_keys;
 mod list_resource_tags;
+mod list_retirable_grants;
 mod page;
 mod put_key_policy;
+mod retire_grant;
+mod revoke_grant;
 mod rotate_key_on_demand;
 mod schedule_key_deletion;
 mod tag_resource;
@@ -36,10 +42,6 @@ mod untag_resource;
 mod update_alias;
 mod update_key_description;
 
-use keytrail_auth::{
-    AccessRequest, Authorized, GrantFacts, IdentityPolicy, KeyPolicy, Principal, RequestContext,
-    Resource, decide,
-};
 use keytrail_event::Timestamp;
 use keytrail_ledger::Random;
 
@@ -136,7 +138,7 @@ const OPERATIONS: &[Operation] = &[
     change("ConnectCustomKeyStore", custom_key_stores::connect),
     change("CreateAlias", create_alias::run),
     change("CreateCustomKeyStore", custom_key_stores::create),
-    later_change("CreateGrant"),
+    change("CreateGrant", create_grant::run),
     change("CreateKey", create_key::run),
     read("Decrypt", decrypt::run),
     change("DeleteAlias", delete_alias::run),
@@ -164,17 +166,17 @@ const OPERATIONS: &[Operation] = &[
     later_read("GetPublicKey"),
     later_change("ImportKeyMaterial"),
     read("ListAliases", list_aliases::run),
-    later_read("ListGrants"),
+    read("ListGrants", list_grants::run),
     read("ListKeyPolicies", list_key_policies::run),
     read("ListKeyRotations", list_key_rotations::run),
     read("ListKeys", list_keys::run),
     read("ListResourceTags", list_resource_tags::run),
-    later_read("ListRetirableGrants"),
+    read("ListRetirableGrants", list_retirable_grants::run),
     change("PutKeyPolicy", put_key_policy::run),
     later_read("ReEncrypt"),
     later_change("ReplicateKey"),
-    later_change("RetireGrant"),
-    later_change("RevokeGrant"),
+    change("RetireGrant", retire_grant::run),
+    change("RevokeGrant", revoke_grant::run),
     change("RotateKeyOnDemand", rotate_key_on_demand::run),
     change("ScheduleKeyDeletion", schedule_key_deletion::run),
     later_read("Sign"),
@@ -217,68 +219,6 @@ impl Call<'_> {
             }
         };
         self.state.keys.get(&id).ok_or_else(|| no_such_key(id.arn(self.config).as_str()))
-    }
-
-    /// Whether the caller may do `action` with `key`.
-    pub(crate) fn authorize(&self, action: &str, key: &Key) -> Result<Authorized, Refusal> {
-        let resource = Resource::Key {
-            arn: key.arn.as_str(),
-            account: &self.config.account,
-            policy: &key.policy,
-            grants: &[],
-        };
-        self.decide(action, resource, Some(key))
-    }
-
-    /// Whether the caller's identity policies allow `action` on something that has no policy of its own.
-    pub(crate) fn authorize_identity(
-        &self,
-        action: &str,
-        arn: &str,
-    ) -> Result<Authorized, Refusal> {
-        self.decide(action, Resource::Identity { arn }, None)
-    }
-
-    /// Whether a policy would keep the caller from ever changing it again.
-    pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &str) -> bool {
-        let account = &self.config.account;
-        let resource = Resource::Key { arn, account, policy, grants: &[] };
-        self.decide("kms:PutKeyPolicy", resource, None).is_err()
-    }
-
-    /// The caller's identity policies.
-    pub(crate) fn identity_policies(&self) -> Vec<&IdentityPolicy> {
-        match self.caller.principal() {
-            Principal::User { name, .. } => self
-                .state
-                .users
-                .get(name)
-                .map(|user| user.policies.values().collect())
-                .unwrap_or_default(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn decide(
-        &self,
-        action: &str,
-        resource: Resource<'_>,
-        key: Option<&Key>,
-    ) -> Result<Authorized, Refusal> {
-        let identity_policies = &self.identity_policies();
-        // Most policies have no conditions; then nothing is gathered for them.
-        let asked = identity_policies.iter().any(|policy| policy.needs_context())
-            || matches!(resource, Resource::Key { policy, .. } if policy.needs_context());
-        let context =
-            if asked { conditions::of_call(self, action, key) } else { RequestContext::default() };
-        Ok(decide(&AccessRequest {
-            principal: self.caller.principal(),
-            action,
-            resource,
-            identity_policies,
-            context: &context,
-            grant_facts: GrantFacts::NONE,
-        })?)
     }
 }
 

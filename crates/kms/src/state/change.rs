@@ -8,8 +8,8 @@ use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessKeyEntry, Alias, Founded, Key, KeyMaterial, KeyState, RotationSchedule, State, User,
-    unix_nanos,
+    AccessKeyEntry, Alias, Founded, Grant, GrantId, Key, KeyMaterial, KeyState, RotationSchedule,
+    State, User, unix_nanos,
 };
 use crate::names::{AliasName, KeyId};
 use crate::parameters::{Description, PolicyName};
@@ -79,6 +79,16 @@ pub(crate) enum Change {
         key: KeyId,
         names: Vec<TagKey>,
     },
+    /// Also of a grant that is there already, and then the same: `CreateGrant` may be repeated under a name.
+    GrantCreated {
+        key: KeyId,
+        grant: Box<Grant>,
+    },
+    /// Retired or revoked.
+    GrantEnded {
+        key: KeyId,
+        grant: GrantId,
+    },
     UserCreated {
         name: UserName,
         user: User,
@@ -134,6 +144,11 @@ impl Change {
                 state.aliases.contains_key(name) && state.keys.contains_key(target)
             }
             Self::AliasDeleted(name) => state.aliases.contains_key(name),
+            Self::GrantCreated { key, grant } => {
+                let same = |there: &Grant| *there == **grant;
+                state.keys.contains_key(key) && state.grants.find(*key, &grant.id).is_none_or(same)
+            }
+            Self::GrantEnded { key, grant } => state.grants.find(*key, grant).is_some(),
             Self::UserCreated { name, .. } => !state.users.contains_key(name),
             Self::UserPolicyPut { user, .. } | Self::UserDeleted(user) => {
                 state.users.contains_key(user)
@@ -186,7 +201,10 @@ impl State {
             Change::KeyDeleted(key) => {
                 self.keys.remove(&key);
                 self.aliases.retain(|_, alias| alias.target != key);
+                self.grants.remove_key(key);
             }
+            Change::GrantCreated { key, grant } => self.grants.insert(key, *grant),
+            Change::GrantEnded { key, grant } => self.grants.remove(key, &grant),
             Change::RotationEnabled { key, schedule } => {
                 self.alter(key, |key| key.rotation = Some(schedule));
             }

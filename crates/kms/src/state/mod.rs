@@ -5,6 +5,7 @@
 //! is in the clear: material and secrets are sealed by the root key.
 
 mod change;
+mod grants;
 mod materials;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::tags::Tag;
 use crate::{Config, RootKey};
 
 pub(crate) use change::Change;
+pub(crate) use grants::{Grant, GrantId, GrantName, Grants};
 pub(crate) use materials::{KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule};
 
 /// The whole state of one engine.
@@ -36,6 +38,9 @@ pub(crate) struct State {
     pub(crate) aliases: BTreeMap<AliasName, Alias>,
     pub(crate) users: BTreeMap<UserName, User>,
     pub(crate) access_keys: BTreeMap<AccessKeyId, AccessKeyEntry>,
+    /// Later than the others: a snapshot from before has none.
+    #[serde(default)]
+    pub(crate) grants: Grants,
 }
 
 /// What the data directory was made for.

@@ -5,6 +5,7 @@
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `model`: every member of every request, spoiled in every way that the API model forbids.
 //! - `permissions`: who may do what, and what a refused caller learns.
+//! - `grants`: who is let in by one, who may end one, and what a token is worth.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
 //! - `restart`: the state after reopening is the state before, and what the log says.
@@ -14,6 +15,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod answers;
+mod grants;
 mod last_use;
 mod management;
 mod model;

@@ -240,6 +240,40 @@ fn records_of_rotation() {
 }
 
 #[test]
+fn records_of_grants() {
+    let bench = Bench::new();
+    let key = bench.key();
+    let alice = "arn:aws:iam::111122223333:user/alice";
+    let context = json!({"Department": "Engineering"});
+    let input =
+        json!({"KeyId": key, "GranteePrincipal": alice, "Operations": ["Encrypt", "RetireGrant"]});
+    let plain = call(&bench, "CreateGrant", &input);
+    check(&bench, "create-grant");
+    let mut named = input.clone();
+    named["RetiringPrincipal"] = json!(alice);
+    named["Constraints"] = json!({"EncryptionContextSubset": context});
+    named["Name"] = json!("backup");
+    let token = call(&bench, "CreateGrant", &named)["GrantToken"].clone();
+    check(&bench, "create-grant-with-constraint-and-name");
+    call(&bench, "ListGrants", &json!({"KeyId": key, "Limit": 1}));
+    let page = call(&bench, "ListGrants", &json!({"KeyId": key, "Limit": 1}));
+    let second = json!({"KeyId": key, "Limit": 1, "Marker": page["NextMarker"]});
+    call(&bench, "ListGrants", &second);
+    check(&bench, "list-grants-second-page");
+    call(&bench, "ListRetirableGrants", &json!({"RetiringPrincipal": alice}));
+    check(&bench, "list-retirable-grants");
+    let encrypt = json!({"KeyId": key, "Plaintext": HELLO, "GrantTokens": [token]});
+    call(&bench, "Encrypt", &encrypt);
+    check(&bench, "encrypt-with-grant-token");
+    call(&bench, "RetireGrant", &json!({"GrantToken": token}));
+    check(&bench, "retire-grant");
+    call(&bench, "RevokeGrant", &json!({"KeyId": key, "GrantId": plain["GrantId"]}));
+    check(&bench, "revoke-grant");
+    refuse(&bench, "RetireGrant", &json!({"GrantToken": token}));
+    check(&bench, "retire-grant-that-is-gone");
+}
+
+#[test]
 fn records_of_refusals() {
     let bench = Bench::new();
     let [key, other] = [bench.key(), bench.key()];
@@ -357,7 +391,11 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         "ct-generatedatakeyplaintext.0",
         &["additionalEventData.keyMaterialId: text", NO_CONTEXT, REFUSED],
     ),
+    ("create-grant-with-constraint-and-name", "ct-creategrant.0", CREATE_GRANT),
     ("get-key-policy", "ct-getkeypolicy.0", &[]),
+    ("list-grants-second-page", "ct-listgrants.0", &[]),
+    ("retire-grant", "ct-retire-grant.0", &[]),
+    ("revoke-grant", "ct-revoke-grant.0", &[]),
     ("disable-key-rotation", "ct-disable-key-rotation.0", &[]),
     (
         "enable-key-rotation",
@@ -391,6 +429,14 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
 
 /// "Starting in December 2022" the key's ARN is in responseElements of changes; the examples are older.
 const KEY_ARN_SINCE_2022: &[&str] = &["responseElements: null", "responseElements.keyId: text"];
+/// The example has no name and no retiring principal, and is older than 2022.
+const CREATE_GRANT: &[&str] = &[
+    "requestParameters.name: text",
+    "requestParameters.retiringPrincipal: text",
+    "requestParameters.constraints.encryptionContextSubset.Department: text",
+    "requestParameters.constraints.encryptionContextSubset.ContextKey1: text",
+    "responseElements.keyId: text",
+];
 /// Material ids came in 2025.
 const MATERIAL: &str = "responseElements.keyMetadata.currentKeyMaterialId: text";
 /// Two of AWS's three examples lower the first letter, as its text says; the third does not.

@@ -78,7 +78,13 @@ fn no_secret_is_in_any_file_record_or_error() {
     assert_eq!(decrypted.plaintext.as_slice(), PLAINTEXT);
     let data_key = engine.generate_data_key(&root, &key, 32, &[]).ok().unwrap();
     let access_key = engine.create_user(&root, "alice", &[]).ok().unwrap();
+    let grant =
+        json!({"KeyId": key, "GranteePrincipal": "111122223333", "Operations": ["Encrypt"]});
+    let made = bench.call("CreateGrant", &grant.to_string()).unwrap();
+    let token = made["GrantToken"].as_str().unwrap();
     let canaries = [
+        Canary::new("grant token", token.as_bytes()),
+        Canary::new("grant token's bytes", &STANDARD.decode(token).unwrap()),
         Canary::new("plaintext", PLAINTEXT),
         Canary::new("ciphertext", &encrypted.ciphertext_blob),
         Canary::new("data key", &data_key.plaintext),
@@ -102,6 +108,11 @@ fn no_secret_is_in_any_file_record_or_error() {
         ),
         ("Sign", json!({"KeyId": key, "Message": plaintext})),
         ("NoSuchOperation", json!({"Plaintext": plaintext})),
+        ("Encrypt", json!({"KeyId": "none", "Plaintext": plaintext, "GrantTokens": [token]})),
+        ("DescribeKey", json!({"KeyId": key, "GrantTokens": vec![token; 11]})),
+        ("RetireGrant", json!({"GrantToken": token, "KeyId": key})),
+        ("RetireGrant", json!({"GrantToken": token.repeat(90)})),
+        ("RetireGrant", json!({"GrantToken": [token]})),
     ] {
         let refused = bench.call(operation, &input.to_string()).unwrap_err();
         texts.extend([refused.to_string(), format!("{refused:?}"), refused.to_json()]);

@@ -1,0 +1,78 @@
+//! Grant tokens: what `CreateGrant` hands out, and calls may bring along.
+//!
+//! With AWS a token bridges the minutes until a new grant is known everywhere. Here a grant counts from the next call on, so
+//! a token opens nothing; it names its grant to `RetireGrant`, and one that is not ours is refused. It is sealed with the
+//! root key and kept nowhere, so no ledger, snapshot or record can show one:
+//!
+//! ```text
+//! token = base64(salt[16] ‖ AES-256-GCM(key id[16] ‖ grant id[32]) ‖ tag[16])      aad = origin
+//! ```
+//!
+//! Drawn in `schemas/sealed-state.md`. Each token has its own salt, so no two for the same grant are alike, and all stay valid.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keytrail_ledger::{Origin, Random};
+use zeroize::Zeroizing;
+
+use crate::RootKey;
+use crate::error::{ErrorCode, Refusal};
+use crate::names::KeyId;
+use crate::root_key::Purpose;
+use crate::state::GrantId;
+
+/// A new token for a grant.
+pub(crate) fn issue(
+    (key, grant): (KeyId, &GrantId),
+    origin: &Origin,
+    root_key: &RootKey,
+    random: &dyn Random,
+) -> Zeroizing<String> {
+    let named = [key.as_bytes().as_slice(), grant.as_bytes()].concat();
+    let sealed = root_key.seal(Purpose::GrantToken, origin.as_str().as_bytes(), &named, random);
+    Zeroizing::new(STANDARD.encode(sealed))
+}
+
+/// The key and grant that a token is for. `InvalidGrantTokenException` if this engine did not issue it, with no text: what is
+/// wrong with it is nobody's business, and its value must not get into a record.
+pub(crate) fn open(
+    token: &str,
+    origin: &Origin,
+    root_key: &RootKey,
+) -> Result<(KeyId, GrantId), Refusal> {
+    let invalid = || Refusal::bare(ErrorCode::InvalidGrantTokenException);
+    let sealed = STANDARD.decode(token).map_err(|_| invalid())?;
+    let named = root_key.open(Purpose::GrantToken, origin.as_str().as_bytes(), &sealed);
+    let named = named.map_err(|_| invalid())?;
+    let (key, grant) = named.split_first_chunk::<16>().ok_or_else(invalid)?;
+    let grant = grant.as_array().ok_or_else(invalid)?;
+    Ok((KeyId::from_bytes(*key), GrantId::from_bytes(*grant)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use keytrail_testkit::SeededRandom;
+
+    #[test]
+    fn a_token_names_its_grant_and_nothing_else_passes_for_one() {
+        let random = SeededRandom::new(5);
+        let root_key = RootKey::generate(&random);
+        let origin = Origin::new("test.example/keytrail").unwrap();
+        let (key, grant) = (KeyId::from_random([7; 16]), GrantId::from_bytes([9; 32]));
+        let issue = || issue((key, &grant), &origin, &root_key, &random);
+        let token = issue();
+        assert_ne!(token, issue(), "each token is another");
+        assert_eq!(open(&token, &origin, &root_key), Ok((key, grant)));
+        assert!(open(&token, &Origin::new("test.example/other").unwrap(), &root_key).is_err());
+        assert!(open(&token, &origin, &RootKey::generate(&random)).is_err());
+        for position in 0..token.len() {
+            assert!(open(&token[..position], &origin, &root_key).is_err());
+            let mut changed = token.to_string().into_bytes();
+            changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(open(&changed, &origin, &root_key).is_err(), "{position}");
+        }
+    }
+}

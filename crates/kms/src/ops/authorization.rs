@@ -1,0 +1,185 @@
+//! From a call to a decision: gathers what [`decide`] looks at, and turns its no into the call's.
+//!
+//! Every decision of the engine is made here, and `policy check` asks the same way with assumed values: so what is explained
+//! is what would happen.
+
+use std::collections::BTreeMap;
+
+use keytrail_auth::{
+    AccessRequest, Authorized, ConditionKey, GrantFacts, GrantOperation, GrantPrincipal,
+    GrantTerms, IdentityPolicy, KeyPolicy, Principal, RequestContext, Resource, Retirement, decide,
+    decide_retirement,
+};
+use keytrail_event::Arn;
+
+use super::{Call, conditions};
+use crate::error::Refusal;
+use crate::grant_token;
+use crate::parameters::PolicyName;
+use crate::state::{Grant, Key};
+
+/// What a decision is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// A key, with its policy and grants.
+    Key(&'a Key),
+    /// A key with a policy that it does not have yet.
+    NewPolicy { arn: &'a str, policy: &'a KeyPolicy },
+    /// Something that only identity policies speak about.
+    Identity { arn: &'a str },
+}
+
+/// Values that a decision is to take instead of the call's.
+#[derive(Default)]
+pub(crate) struct Assumed {
+    pub(crate) context: Vec<(ConditionKey, String)>,
+    pub(crate) encryption_context: BTreeMap<String, String>,
+}
+
+impl Call<'_> {
+    /// Whether the caller may do `action` with `key`.
+    pub(crate) fn authorize(&self, action: &str, key: &Key) -> Result<Authorized, Refusal> {
+        self.check_grant_tokens(action)?;
+        Ok(self.ask(action, Subject::Key(key), None, None, decide)?)
+    }
+
+    /// Whether the caller may make a grant with these terms on `key`.
+    pub(crate) fn authorize_grant(
+        &self,
+        key: &Key,
+        terms: &GrantTerms,
+    ) -> Result<Authorized, Refusal> {
+        self.check_grant_tokens("kms:CreateGrant")?;
+        Ok(self.ask("kms:CreateGrant", Subject::Key(key), Some(terms), None, decide)?)
+    }
+
+    /// Whether the caller may retire this grant on `key`.
+    pub(crate) fn authorize_retirement(
+        &self,
+        key: &Key,
+        grant: &Grant,
+    ) -> Result<Authorized, Refusal> {
+        let Grant { terms, retiring, issuer, .. } = grant;
+        let retirement = Retirement { terms, retiring: retiring.as_ref(), issuer };
+        let answer = |request: &AccessRequest<'_>| decide_retirement(request, &retirement);
+        Ok(self.ask("kms:RetireGrant", Subject::Key(key), None, None, answer)?)
+    }
+
+    /// Whether the caller's identity policies allow `action` on something that has no policy of its own.
+    pub(crate) fn authorize_identity(
+        &self,
+        action: &str,
+        arn: &str,
+    ) -> Result<Authorized, Refusal> {
+        Ok(self.ask(action, Subject::Identity { arn }, None, None, decide)?)
+    }
+
+    /// Whether a policy would keep the caller from ever changing it again.
+    pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &str) -> bool {
+        let subject = Subject::NewPolicy { arn, policy };
+        self.ask("kms:PutKeyPolicy", subject, None, None, decide).is_err()
+    }
+
+    /// The caller's identity policies, by name.
+    pub(crate) fn identity_policies(&self) -> Vec<(&PolicyName, &IdentityPolicy)> {
+        match self.caller.principal() {
+            Principal::User { name, .. } => self
+                .state
+                .users
+                .get(name)
+                .map(|user| user.policies.iter().collect())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The grants of a key that name the caller, or its account.
+    pub(crate) fn grants_to_caller(&self, key: &Key) -> Vec<&Grant> {
+        let grants = &self.state.grants;
+        if grants.count(key.id) == 0 {
+            return Vec::new();
+        }
+        let principal = self.caller.principal();
+        let mut arns = vec![principal.arn().to_string()];
+        if !principal.is_root() {
+            arns.push(Arn::iam_root(principal.account()).to_string());
+        }
+        let grantees = arns.iter().filter_map(|arn| GrantPrincipal::parse(arn).ok());
+        grantees.flat_map(|grantee| grants.to(key.id, &grantee)).collect()
+    }
+
+    /// Puts the question together and lets `answer` answer it.
+    pub(crate) fn ask<T>(
+        &self,
+        action: &str,
+        subject: Subject<'_>,
+        creates: Option<&GrantTerms>,
+        assumed: Option<&Assumed>,
+        answer: impl FnOnce(&AccessRequest<'_>) -> T,
+    ) -> T {
+        let named = self.identity_policies();
+        let identity_policies = &named.iter().map(|(_, policy)| *policy).collect::<Vec<_>>();
+        let (key, grants) = match subject {
+            Subject::Key(key) => (Some(key), self.grants_to_caller(key)),
+            Subject::NewPolicy { .. } | Subject::Identity { .. } => (None, Vec::new()),
+        };
+        let terms = &grants.iter().map(|grant| &grant.terms).collect::<Vec<_>>();
+        let account = &self.config.account;
+        let resource = match subject {
+            Subject::Key(Key { arn, policy, .. }) => {
+                Resource::Key { arn: arn.as_str(), account, policy, grants: terms }
+            }
+            Subject::NewPolicy { arn, policy } => {
+                Resource::Key { arn, account, policy, grants: &[] }
+            }
+            Subject::Identity { arn } => Resource::Identity { arn },
+        };
+        // Most policies have no conditions; then nothing is gathered for them.
+        let asked = identity_policies.iter().any(|policy| policy.needs_context())
+            || matches!(resource, Resource::Key { policy, .. } if policy.needs_context());
+        let context = match (asked, assumed) {
+            (false, _) => RequestContext::default(),
+            (true, None) => conditions::of_call(self, action, key),
+            (true, Some(assumed)) => assumed.over(conditions::of_call(self, action, key)),
+        };
+        let encryption_context = match assumed {
+            _ if grants.is_empty() => BTreeMap::new(),
+            Some(assumed) => assumed.encryption_context.clone(),
+            None => conditions::encryption_context(self, action),
+        };
+        answer(&AccessRequest {
+            principal: self.caller.principal(),
+            action,
+            resource,
+            identity_policies,
+            context: &context,
+            grant_facts: GrantFacts { encryption_context: &encryption_context, creates },
+        })
+    }
+
+    /// Refuses grant tokens that are not ours. Ours add nothing: a grant counts from the moment it is made. An operation
+    /// takes tokens if a grant can allow it, except for `RetireGrant`, whose one token is a parameter of another kind.
+    fn check_grant_tokens(&self, action: &str) -> Result<(), Refusal> {
+        let operation = action.strip_prefix("kms:").and_then(GrantOperation::parse);
+        if operation.is_none_or(|operation| operation == GrantOperation::RetireGrant) {
+            return Ok(());
+        }
+        let tokens = self.sent.member::<Vec<String>>("GrantTokens").unwrap_or_default();
+        tokens.iter().try_for_each(|token| {
+            grant_token::open(token, &self.config.origin, self.root_key).map(drop)
+        })
+    }
+}
+
+impl Assumed {
+    /// The context with the assumed values in place of its own.
+    fn over(&self, mut context: RequestContext) -> RequestContext {
+        for (key, _) in &self.context {
+            context.remove(key);
+        }
+        for (key, value) in &self.context {
+            context.add(key, value.as_str());
+        }
+        context
+    }
+}

@@ -1,0 +1,45 @@
+//! `ListRetirableGrants`: the grants, on whatever key, that a principal may retire because they say so.
+
+use super::Call;
+use super::create_grant::read_principal;
+use super::list_grants::{LIMIT_DEFAULT, describe, no_marker, reply};
+use crate::error::Refusal;
+use crate::facts::{Fact, Facts};
+use crate::input::Input;
+use crate::names::KeyId;
+use crate::parameters::Marker;
+use crate::reply::Reply;
+use crate::state::GrantId;
+
+pub(super) fn run(
+    call: &Call<'_>,
+    mut input: Input<'_>,
+    facts: &mut Facts,
+) -> Result<Reply, Refusal> {
+    let marker = Marker::read(&mut input);
+    let limit = input.integer("Limit", 1..=100);
+    let principal = input.text("RetiringPrincipal", 1..=256);
+    let (limit, principal) = input.finish((limit, principal))?;
+    let marker = marker?;
+    let principal = read_principal(&principal)?;
+    let after = marker.as_ref().map(|marker| read_place(marker).ok_or_else(no_marker));
+    let after = after.transpose()?;
+    let _listed_to = call.authorize_identity("kms:ListRetirableGrants", "*")?;
+    facts.parameters.push(Fact::RetiringPrincipal(principal.clone()));
+    facts.parameters.extend(limit.map(Fact::Limit));
+    facts.parameters.extend(marker.map(Fact::Marker));
+    let mut rest = call.state.grants.all().filter(|(key, grant)| {
+        grant.retiring.as_ref() == Some(&principal)
+            && after.as_ref().is_none_or(|(last, id)| (key, &grant.id) > (last, id))
+    });
+    let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
+    let page = rest.by_ref().take(limit).collect::<Vec<_>>();
+    let place = |(key, grant): &(KeyId, &crate::state::Grant)| format!("{key}/{}", grant.id);
+    let next = rest.next().and(page.last()).map(|last| Marker::after(&place(last)));
+    Ok(reply(page.iter().map(|(key, grant)| describe(call, *key, grant)), next))
+}
+
+fn read_place(marker: &Marker) -> Option<(KeyId, GrantId)> {
+    let (key, grant) = marker.name().split_once('/')?;
+    Some((KeyId::parse(key)?, GrantId::parse(grant)?))
+}
