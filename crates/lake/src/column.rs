@@ -253,6 +253,7 @@ mod tests {
 
     use arrow::array::AsArray;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -290,7 +291,12 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig {
+            cases: 64,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn what_was_pushed_comes_back(texts in prop::collection::vec(prop::option::of("[ab]{0,9}"), 0..300)) {

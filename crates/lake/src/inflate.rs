@@ -154,6 +154,7 @@ mod tests {
 
     use libdeflater::{CompressionLvl, Compressor};
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -220,7 +221,12 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig {
+            cases: 200,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn a_flipped_bit_is_never_read_as_another_text(text in prop::collection::vec(0_u8..4, 0..200), bit in 16_usize..400) {
