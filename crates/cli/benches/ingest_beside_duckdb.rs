@@ -100,13 +100,13 @@ fn duckdb(scratch: &Path, python: &Path, corpus: &Path) -> Cost {
     let _ = fs::remove_file(&output);
     let sql = format!(
         "COPY (SELECT r.* FROM (SELECT unnest(Records) AS r FROM \
-         read_json('{}/**/*.json.gz', maximum_object_size=1000000000))) \
+         read_json('{}/**/*.json.gz', maximum_object_size=50000000))) \
          TO '{}' (FORMAT parquet, COMPRESSION zstd)",
         corpus.display(),
         output.display()
     );
     let script =
-        format!("import duckdb; duckdb.execute(\"SET threads=2\"); duckdb.execute({sql:?})");
+        format!("import duckdb; duckdb.execute(\"SET threads=2; SET enable_progress_bar=false\"); duckdb.execute({sql:?})");
     let (seconds, peak_bytes) = timed(Command::new(python).args(["-c", &script]));
     Cost { seconds, peak_bytes, output_bytes: size_of(&output) }
 }
