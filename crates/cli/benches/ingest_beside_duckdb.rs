@@ -105,8 +105,9 @@ fn duckdb(scratch: &Path, python: &Path, corpus: &Path) -> Cost {
         corpus.display(),
         output.display()
     );
-    let script =
-        format!("import duckdb; duckdb.execute(\"SET threads=2; SET enable_progress_bar=false\"); duckdb.execute({sql:?})");
+    let script = format!(
+        "import duckdb; duckdb.execute(\"SET threads=2; SET enable_progress_bar=false\"); duckdb.execute({sql:?})"
+    );
     let (seconds, peak_bytes) = timed(Command::new(python).args(["-c", &script]));
     Cost { seconds, peak_bytes, output_bytes: size_of(&output) }
 }
