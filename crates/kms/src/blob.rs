@@ -97,6 +97,10 @@ impl CiphertextBlob {
         message_key.decrypt(&associated_data(header, context), sealed)
     }
 
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -228,6 +228,10 @@ error_codes! {
     InvalidMarkerException,
     /// Our fault: the call was not carried out, or its record could not be written.
     KMSInternalException,
+    /// The MAC is none of this message, key and algorithm. No message.
+    KMSInvalidMacException,
+    /// The signature is none of this message, key and algorithm. No message.
+    KMSInvalidSignatureException,
     /// The key's state does not permit the operation.
     KMSInvalidStateException,
     /// A quota is used up.

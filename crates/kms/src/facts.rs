@@ -1,8 +1,10 @@
 //! What an operation tells its record: facts, a type without room for secrets.
 //!
 //! Every variant holds a value of a type that was read or made by this crate as *public*: names, sizes, policies, contexts,
-//! ids, times. There is no variant of bytes and none of free text, so plaintexts, ciphertexts, key material, data keys and
-//! secret access keys have no way in. A new parameter needs a new variant here, which is where a reviewer looks.
+//! ids, times. There is no variant of bytes and none of free text, so plaintexts, ciphertexts, messages, signatures, key
+//! material, data keys and secret access keys have no way in. [`Fact::Word`] holds words that stand in this program's text:
+//! nothing that a call brings or makes is one. Any other new parameter needs a new variant here, which is where a reviewer
+//! looks.
 
 use crate::state::{GrantId, GrantName};
 use keytrail_auth::{
@@ -16,9 +18,7 @@ use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyReference};
-use crate::parameters::{
-    DataKeySpec, Description, EncryptionAlgorithm, IncludeKeyMaterial, Marker, PolicyName,
-};
+use crate::parameters::{Description, IncludeKeyMaterial, Marker, PolicyName};
 use crate::tags::{Tag, TagKey};
 
 /// All that the record of one call says beside who, when and whether.
@@ -48,24 +48,19 @@ pub(crate) enum Fact {
     AccessKeyId(AccessKeyId),
     AliasName(AliasName),
     BypassPolicyLockoutSafetyCheck(bool),
-    CustomerMasterKeySpec,
     DeletionDate(Timestamp),
     Description(Description),
-    EncryptionAlgorithm(EncryptionAlgorithm),
-    /// Left out when it is empty, as AWS does.
-    EncryptionContext(EncryptionContext),
+    /// The member's name, and the context; left out when it is empty, as AWS does.
+    Context(&'static str, EncryptionContext),
     IncludeKeyMaterial(IncludeKeyMaterial),
     /// The key as the caller named it.
     KeyId(KeyReference),
     /// The key as the engine found it.
     KeyArn(KeyArn),
-    KeyMaterialId(MaterialId),
+    /// The member's name, and the material: `ReEncrypt` has two.
+    Material(&'static str, MaterialId),
     KeyMetadata(Box<KeyFacts>),
-    /// The key spec of a KMS key; there is one so far.
-    KeySpec,
     KeyStatePendingDeletion,
-    KeyUsage,
-    DataKeySpec(DataKeySpec),
     GrantConstraint(GrantConstraint),
     GrantId(GrantId),
     GrantName(GrantName),
@@ -86,6 +81,8 @@ pub(crate) enum Fact {
     Tags(Vec<Tag>),
     TagKeys(Vec<TagKey>),
     TargetKeyId(KeyReference),
+    /// A key as the caller named it, where there are two; with the member's name.
+    OtherKey(&'static str, KeyReference),
     User {
         arn: Arn,
         id: UserId,
@@ -93,6 +90,8 @@ pub(crate) enum Fact {
         created: Timestamp,
     },
     UserName(UserName),
+    /// A member whose value is one of the API's own words: an algorithm, a spec, a usage.
+    Word(&'static str, &'static str),
 }
 
 impl Fact {
@@ -105,23 +104,16 @@ impl Fact {
             Self::BypassPolicyLockoutSafetyCheck(bypass) => {
                 ("BypassPolicyLockoutSafetyCheck", (*bypass).into())
             }
-            Self::CustomerMasterKeySpec => ("CustomerMasterKeySpec", KeyFacts::KEY_SPEC.into()),
             Self::DeletionDate(date) => ("DeletionDate", date.locale().into()),
             Self::Description(description) => ("Description", description.as_str().into()),
-            Self::EncryptionAlgorithm(algorithm) => {
-                ("EncryptionAlgorithm", algorithm.as_str().into())
-            }
-            Self::EncryptionContext(context) if context.is_empty() => return None,
-            Self::EncryptionContext(context) => ("EncryptionContext", context.to_json()),
+            Self::Context(_, context) if context.is_empty() => return None,
+            Self::Context(name, context) => (*name, context.to_json()),
             Self::IncludeKeyMaterial(include) => ("IncludeKeyMaterial", include.as_str().into()),
             Self::KeyId(reference) => ("KeyId", reference.sent().into()),
             Self::KeyArn(arn) => ("KeyId", arn.as_str().into()),
-            Self::KeyMaterialId(id) => ("KeyMaterialId", id.to_string().into()),
+            Self::Material(name, id) => (*name, id.to_string().into()),
             Self::KeyMetadata(metadata) => ("KeyMetadata", metadata.to_record()),
-            Self::KeySpec => ("KeySpec", KeyFacts::KEY_SPEC.into()),
             Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
-            Self::KeyUsage => ("KeyUsage", KeyFacts::KEY_USAGE.into()),
-            Self::DataKeySpec(spec) => ("KeySpec", spec.as_str().into()),
             Self::GrantConstraint(constraint) => ("Constraints", constraint_object(constraint)),
             Self::GrantId(id) => ("GrantId", id.to_string().into()),
             Self::GrantName(name) => ("Name", name.0.as_str().into()),
@@ -148,8 +140,10 @@ impl Fact {
                 ("TagKeys", keys.iter().map(TagKey::as_str).collect::<Vec<_>>().into())
             }
             Self::TargetKeyId(reference) => ("TargetKeyId", reference.sent().into()),
+            Self::OtherKey(name, reference) => (*name, reference.sent().into()),
             Self::User { arn, id, name, created } => ("User", user(arn, id, name, *created)),
             Self::UserName(name) => ("UserName", name.as_str().into()),
+            Self::Word(name, word) => (*name, (*word).into()),
         })
     }
 }

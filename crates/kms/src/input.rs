@@ -123,12 +123,46 @@ impl<'a> Input<'a> {
         text.unwrap_or_default()
     }
 
+    /// One of the API's words for a type, if it is there.
+    pub(crate) fn optional_word<T: Word>(&mut self, name: &str) -> Option<T> {
+        let words = T::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>();
+        let word = self.choice(name, &words)?;
+        T::ALL.iter().copied().find(|value| value.as_str() == word)
+    }
+
+    /// One of the API's words for a type. What it is before [`Self::finish`] has refused its absence does not matter.
+    pub(crate) fn word<T: Word>(&mut self, name: &str) -> T {
+        let word = self.optional_word(name);
+        self.required(name, word.map(Some)).unwrap_or(T::ALL[0])
+    }
+
+    /// A list of the API's words for a type; empty when it is not there.
+    pub(crate) fn words<T: Word>(&mut self, name: &str) -> Vec<T> {
+        let words = T::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(", ");
+        let find = |word: &String| T::ALL.iter().copied().find(|value| value.as_str() == word);
+        let sent = self.member::<Vec<String>>(name).unwrap_or_default();
+        let found = sent.iter().filter_map(find).collect::<Vec<_>>();
+        if found.len() != sent.len() {
+            let constraint = format!(
+                "Member must satisfy constraint: [Member must satisfy enum value set: [{words}]]"
+            );
+            self.problem(
+                name,
+                &format!("Value '{}'", shown(&format!("[{}]", sent.join(", ")))),
+                &constraint,
+            );
+        }
+        found
+    }
+
+    /// One of `values` that must be there.
+    pub(crate) fn required_choice(&mut self, name: &str, values: &[&'static str]) -> &'static str {
+        let word = self.choice(name, values);
+        self.required(name, word)
+    }
+
     /// One of `values`; the given spelling is returned as the constant it equals.
-    pub(crate) fn choice(
-        &mut self,
-        name: &str,
-        values: &'static [&'static str],
-    ) -> Option<&'static str> {
+    pub(crate) fn choice(&mut self, name: &str, values: &[&'static str]) -> Option<&'static str> {
         let text: String = self.member(name)?;
         let found = values.iter().find(|value| **value == text);
         if found.is_none() {
@@ -159,17 +193,35 @@ impl<'a> Input<'a> {
         self.member(name).unwrap_or_default()
     }
 
-    /// Base64 of at most `longest` bytes that must be there. The text of a problem never shows it.
+    /// Base64 of 1 to `longest` bytes that must be there. The text of a problem never shows it.
     pub(crate) fn blob(&mut self, name: &str, longest: usize) -> Zeroizing<Vec<u8>> {
-        let Some(raw) = self.raw(name) else {
+        if !self.has(name) {
             return self.required(name, None);
-        };
+        }
+        self.optional_blob(name, longest).unwrap_or_default()
+    }
+
+    /// The same of a member that the API calls sensitive: AWS does not even say that it is null.
+    pub(crate) fn sensitive_blob(&mut self, name: &str, longest: usize) -> Zeroizing<Vec<u8>> {
+        if !self.has(name) {
+            self.problem(name, "Value", "Member must not be null");
+        }
+        self.optional_blob(name, longest).unwrap_or_default()
+    }
+
+    /// Base64 of 1 to `longest` bytes that may be there.
+    pub(crate) fn optional_blob(
+        &mut self,
+        name: &str,
+        longest: usize,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let raw = self.raw(name)?;
         if let Some(bytes) = decode(raw.get()) {
             self.check_length(name, "Value", bytes.len(), &(1..=longest));
-            bytes
+            Some(bytes)
         } else {
             self.malformed = true;
-            Zeroizing::default()
+            None
         }
     }
 
@@ -264,6 +316,15 @@ impl<'a> Sent<'a> {
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
         self.0.get(name).copied().filter(|raw| raw.get() != "null")
     }
+}
+
+/// A type whose values the API has words for.
+pub(crate) trait Word: Copy + 'static {
+    /// All values, in the order in which AWS lists them when it refuses another word.
+    const ALL: &'static [Self];
+
+    /// The word.
+    fn as_str(self) -> &'static str;
 }
 
 /// `KeyId` → `keyId`: how validation texts and records spell the API's names.

@@ -5,9 +5,11 @@
 //! record in the engine's ledger, and its answer leaves only when that record is durable and signed. A change of key state
 //! rides, sealed, in the same ledger frame: the state is a view that is rebuilt from the ledger.
 //!
+//! Keys of all specs but SM2 are made and used (`algorithms`).
+//!
 //! # What it is not
 //!
-//! Not here: HTTP, signature verification, roles, and any key but symmetric ones.
+//! Not here: HTTP, signature verification and roles.
 //!
 //! ```
 //! use keytrail_kms::{Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
@@ -42,6 +44,7 @@
 //! # }
 //! ```
 
+mod algorithms;
 mod blob;
 mod caller;
 mod context;

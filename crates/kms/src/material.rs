@@ -1,7 +1,8 @@
-//! Key material: the 32 bytes behind a key. Sealed everywhere but in the moment of use.
+//! Key material: the secret behind a key. Sealed everywhere but in the moment of use.
 //!
-//! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold. Only [`crate::state::Key::material`] opens it,
-//! and only for a caller who shows the token of a decision about that very key.
+//! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold. Only [`crate::state::Key::material`] and
+//! [`crate::state::Key::secret_key`] open it, and only for a caller who shows the token of a decision about that very key.
+//! Symmetric keys are [`Material`], 32 bytes for the ciphertext `blob`; all others are a [`SecretKey`] of `algorithms`.
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::RootKey;
+use crate::algorithms::{KeySpec, NotMade, SecretKey};
 use crate::names::KeyId;
 use crate::root_key::Purpose;
 use crate::sealing::NotAuthentic;
@@ -19,12 +21,20 @@ use crate::sealing::NotAuthentic;
 /// Names one material of one key; 64 hexadecimal digits in the API and in records.
 ///
 /// Derived from key id and material, so that importing the same bytes again gives the same id. HKDF is one-way, and the
-/// material has 256 bits of entropy: the id tells nothing about it.
+/// material has far more than 128 bits of entropy: the id tells nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct MaterialId([u8; 32]);
 
 impl MaterialId {
+    fn of(key: KeyId, bytes: &[u8]) -> Self {
+        let mut id = [0; 32];
+        Hkdf::<Sha256>::new(Some(key.as_bytes()), bytes)
+            .expand(b"keytrail material id 1", &mut id)
+            .expect("32 bytes are within HKDF-SHA-256's limit of 255 × 32");
+        Self(id)
+    }
+
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -63,7 +73,7 @@ impl From<MaterialId> for String {
     }
 }
 
-/// Material in the clear, for the duration of one call.
+/// Material of a symmetric key in the clear, for the duration of one call.
 pub(crate) struct Material {
     id: MaterialId,
     bytes: Zeroizing<[u8; 32]>,
@@ -74,11 +84,7 @@ impl Material {
     pub(crate) fn generate(key: KeyId, random: &dyn Random) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         random.fill(bytes.as_mut());
-        let mut id = [0; 32];
-        Hkdf::<Sha256>::new(Some(key.as_bytes()), bytes.as_ref())
-            .expand(b"keytrail material id 1", &mut id)
-            .expect("32 bytes are within HKDF-SHA-256's limit of 255 × 32");
-        Self { id: MaterialId(id), bytes }
+        Self { id: MaterialId::of(key, bytes.as_ref()), bytes }
     }
 
     pub(crate) fn id(&self) -> MaterialId {
@@ -97,6 +103,10 @@ pub(crate) struct WrappedMaterial {
     pub(crate) id: MaterialId,
     #[serde(with = "crate::state::base64_text")]
     sealed: Vec<u8>,
+    /// The public key of an asymmetric key (SPKI). It lies here in the clear so that nobody has to open the secret to
+    /// verify, to encrypt, or to show it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "public_key_text")]
+    public_key: Option<Vec<u8>>,
 }
 
 impl WrappedMaterial {
@@ -106,21 +116,81 @@ impl WrappedMaterial {
         root_key: &RootKey,
         random: &dyn Random,
     ) -> Self {
-        let aad = associated_data(key, material.id);
-        let sealed = root_key.seal(Purpose::Material, &aad, material.bytes.as_ref(), random);
-        Self { id: material.id, sealed }
+        Self::seal(material.id, material.bytes.as_ref(), key, root_key, random)
+    }
+
+    /// Wraps the secret of a key that is not symmetric, beside its public key. Fails if the secret is none of its spec.
+    pub(crate) fn wrap_secret_key(
+        secret: &SecretKey,
+        key: KeyId,
+        root_key: &RootKey,
+        random: &dyn Random,
+    ) -> Result<Self, NotMade> {
+        let public_key = secret.public_key()?;
+        let id = MaterialId::of(key, secret.bytes());
+        Ok(Self { public_key, ..Self::seal(id, secret.bytes(), key, root_key, random) })
+    }
+
+    fn seal(
+        id: MaterialId,
+        bytes: &[u8],
+        key: KeyId,
+        root_key: &RootKey,
+        random: &dyn Random,
+    ) -> Self {
+        let sealed = root_key.seal(Purpose::Material, &associated_data(key, id), bytes, random);
+        Self { id, sealed, public_key: None }
     }
 
     /// Opens it. Failing means that the state is not what this root key wrote, which loading it should have found out.
     pub(crate) fn unwrap(&self, key: KeyId, root_key: &RootKey) -> Result<Material, NotAuthentic> {
-        let opened =
-            root_key.open(Purpose::Material, &associated_data(key, self.id), &self.sealed)?;
+        let opened = self.open(key, root_key)?;
         let mut bytes = Zeroizing::new([0; 32]);
         if opened.len() != bytes.len() {
             return Err(NotAuthentic);
         }
         bytes.copy_from_slice(&opened);
         Ok(Material { id: self.id, bytes })
+    }
+
+    /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec.
+    pub(crate) fn unwrap_secret_key(
+        &self,
+        spec: KeySpec,
+        key: KeyId,
+        root_key: &RootKey,
+    ) -> Result<SecretKey, NotAuthentic> {
+        Ok(SecretKey::from_bytes(spec, self.open(key, root_key)?))
+    }
+
+    /// The public key (SPKI) of an asymmetric key.
+    pub(crate) fn public_key(&self) -> Option<&[u8]> {
+        self.public_key.as_deref()
+    }
+
+    fn open(&self, key: KeyId, root_key: &RootKey) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+        root_key.open(Purpose::Material, &associated_data(key, self.id), &self.sealed)
+    }
+}
+
+/// Public keys as base64. They are stored only where there is one.
+mod public_key_text {
+    use serde::{Deserializer, Serializer};
+
+    use crate::state::base64_text;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        key: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        base64_text::serialize(key.as_deref().unwrap_or_default(), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        base64_text::deserialize(deserializer).map(Some)
     }
 }
 

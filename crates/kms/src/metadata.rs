@@ -5,6 +5,7 @@
 
 use keytrail_event::{AccountId, Json, Timestamp};
 
+use crate::algorithms::KeyKind;
 use crate::input::lower_first;
 use crate::names::KeyArn;
 use crate::reply::Reply;
@@ -14,29 +15,31 @@ use crate::reply::Reply;
 pub(crate) struct KeyFacts {
     pub(crate) account: AccountId,
     pub(crate) key_id: String,
+    pub(crate) kind: KeyKind,
     pub(crate) arn: KeyArn,
     pub(crate) creation_date: Timestamp,
     pub(crate) enabled: bool,
     pub(crate) description: String,
     pub(crate) key_state: &'static str,
     pub(crate) deletion_date: Option<Timestamp>,
-    pub(crate) current_key_material_id: String,
+    /// Only of symmetric keys.
+    pub(crate) current_key_material_id: Option<String>,
 }
 
 enum Value<'a> {
     Text(&'a str),
     Flag(bool),
     Time(Timestamp),
-    List(&'a [&'a str]),
+    List(Vec<&'static str>),
 }
 
 impl KeyFacts {
-    /// The one spec, usage and origin that keys have so far.
-    pub(crate) const KEY_SPEC: &str = "SYMMETRIC_DEFAULT";
-    pub(crate) const KEY_USAGE: &str = "ENCRYPT_DECRYPT";
+    /// The one origin that keys have so far.
     pub(crate) const ORIGIN: &str = "AWS_KMS";
 
     fn members(&self) -> Vec<(&'static str, Value<'_>)> {
+        let spec = self.kind.spec().as_str();
+        let (algorithms, names) = self.kind.algorithms();
         let mut members = vec![
             ("AWSAccountId", Value::Text(self.account.as_str())),
             ("KeyId", Value::Text(&self.key_id)),
@@ -44,19 +47,20 @@ impl KeyFacts {
             ("CreationDate", Value::Time(self.creation_date)),
             ("Enabled", Value::Flag(self.enabled)),
             ("Description", Value::Text(&self.description)),
-            ("KeyUsage", Value::Text(Self::KEY_USAGE)),
+            ("KeyUsage", Value::Text(self.kind.usage().as_str())),
             ("KeyState", Value::Text(self.key_state)),
         ];
         members.extend(self.deletion_date.map(|date| ("DeletionDate", Value::Time(date))));
         members.extend([
             ("Origin", Value::Text(Self::ORIGIN)),
             ("KeyManager", Value::Text("CUSTOMER")),
-            ("CustomerMasterKeySpec", Value::Text(Self::KEY_SPEC)),
-            ("KeySpec", Value::Text(Self::KEY_SPEC)),
-            ("EncryptionAlgorithms", Value::List(&["SYMMETRIC_DEFAULT"])),
+            ("CustomerMasterKeySpec", Value::Text(spec)),
+            ("KeySpec", Value::Text(spec)),
+            (algorithms, Value::List(names)),
             ("MultiRegion", Value::Flag(false)),
-            ("CurrentKeyMaterialId", Value::Text(&self.current_key_material_id)),
         ]);
+        let material_id = self.current_key_material_id.as_deref();
+        members.extend(material_id.map(|id| ("CurrentKeyMaterialId", Value::Text(id))));
         members
     }
 
@@ -66,7 +70,7 @@ impl KeyFacts {
             Value::Text(text) => reply.json(name, text),
             Value::Flag(flag) => reply.json(name, flag),
             Value::Time(time) => reply.time(name, time),
-            Value::List(items) => reply.json(name, items.to_vec()),
+            Value::List(items) => reply.json(name, items),
         })
     }
 
@@ -77,7 +81,7 @@ impl KeyFacts {
                 Value::Text(text) => text.into(),
                 Value::Flag(flag) => flag.into(),
                 Value::Time(time) => time.locale().into(),
-                Value::List(items) => items.to_vec().into(),
+                Value::List(items) => items.into(),
             };
             object.with(lower_first(name), value)
         })

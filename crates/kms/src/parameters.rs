@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::input::Input;
-use crate::metadata::KeyFacts;
 
 /// The longest description of a key, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 8192;
@@ -34,34 +33,6 @@ impl Description {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// The algorithms that Encrypt and Decrypt know by name. Only the first fits the keys there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EncryptionAlgorithm(&'static str);
-
-impl EncryptionAlgorithm {
-    const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
-
-    pub(crate) fn read(input: &mut Input<'_>) -> Self {
-        const NAMES: &[&str] =
-            &[EncryptionAlgorithm::SYMMETRIC, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"];
-        Self(input.choice("EncryptionAlgorithm", NAMES).unwrap_or(Self::SYMMETRIC))
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        self.0
-    }
-
-    /// Refuses an algorithm that a symmetric key does not have.
-    pub(crate) fn check_fits_symmetric(self) -> Result<(), Refusal> {
-        if self.0 == Self::SYMMETRIC {
-            return Ok(());
-        }
-        let text =
-            format!("Algorithm {} is incompatible with key spec {}.", self.0, KeyFacts::KEY_SPEC);
-        Err(Refusal::new(ErrorCode::InvalidKeyUsageException, text))
     }
 }
 

@@ -16,6 +16,10 @@ use crate::{Answer, Caller, Engine, KmsError};
 /// What `CreateKey` takes; `..CreateKeyRequest::default()` is a key under the default policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CreateKeyRequest<'a> {
+    /// `SYMMETRIC_DEFAULT` if `None`.
+    pub key_spec: Option<&'a str>,
+    /// `ENCRYPT_DECRYPT` if `None`, which only a symmetric key may leave to the default.
+    pub key_usage: Option<&'a str>,
     /// At most 8192 characters.
     pub description: &'a str,
     /// The key policy's JSON; the default policy if `None`.
@@ -47,8 +51,12 @@ pub struct KeyMetadata {
     /// When it is deleted, if it is pending deletion.
     #[serde(default, deserialize_with = "maybe_epoch_seconds")]
     pub deletion_date: Option<Timestamp>,
-    /// The material that encrypts now: 64 hexadecimal digits.
-    pub current_key_material_id: String,
+    /// `SYMMETRIC_DEFAULT`, `RSA_2048`, …
+    pub key_spec: String,
+    /// `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, `GENERATE_VERIFY_MAC` or `KEY_AGREEMENT`.
+    pub key_usage: String,
+    /// The material that encrypts now: 64 hexadecimal digits; `None` of keys that are not symmetric.
+    pub current_key_material_id: Option<String>,
 }
 
 /// What Encrypt answers. No secret, but nothing to be printed by accident either: it has no `Debug`.
@@ -119,15 +127,17 @@ impl Engine {
         caller: &Caller,
         request: &CreateKeyRequest<'_>,
     ) -> Result<KeyMetadata, KmsError> {
-        let CreateKeyRequest { description, policy, bypass_policy_lockout_safety_check, tags } =
-            *request;
+        let CreateKeyRequest { key_spec, key_usage, description, policy, .. } = *request;
         let tag = |(key, value): &(&str, &str)| {
             Json::object().with("TagKey", *key).with("TagValue", *value)
         };
-        let tags = (!tags.is_empty()).then(|| tags.iter().map(tag).collect::<Vec<_>>());
+        let tags =
+            (!request.tags.is_empty()).then(|| request.tags.iter().map(tag).collect::<Vec<_>>());
         let input = Json::object()
             .with("Description", description)
-            .with("BypassPolicyLockoutSafetyCheck", bypass_policy_lockout_safety_check)
+            .with("BypassPolicyLockoutSafetyCheck", request.bypass_policy_lockout_safety_check)
+            .with_some("KeySpec", key_spec)
+            .with_some("KeyUsage", key_usage)
             .with_some("Policy", policy)
             .with_some("Tags", tags);
         self.metadata(caller, "CreateKey", &input)

@@ -22,7 +22,7 @@ use crate::facts::{self, Facts};
 use crate::input::{Input, Sent};
 use crate::last_use::{LastUse, Tracked};
 use crate::names::KeyId;
-use crate::ops::{Call, Run, Service};
+use crate::ops::{Call, Run, Service, Workbench};
 use crate::reply::{Answer, Reply};
 use crate::state::{Change, Owner, State};
 use crate::{Caller, Config, iam};
@@ -39,6 +39,12 @@ struct Attempt<'a> {
     now: Timestamp,
     request_id: Guid,
     event_id: Guid,
+}
+
+/// What came of a call that changes nothing, and its place in the ledger.
+struct Looked<'a> {
+    outcome: Result<Reply, Refusal>,
+    pending: Pending<'a>,
 }
 
 impl Engine {
@@ -98,31 +104,41 @@ impl Engine {
     fn read(
         &self,
         attempt: &Attempt<'_>,
-        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
+        run: impl Fn(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
     ) -> Result<Answer, KmsError> {
-        if self.snapshot_is_due() {
-            // Alone, so that every call in the ledger before this one has noted its uses of keys.
-            let state = self.state.write().map_err(|_| attempt.internal())?;
-            let (outcome, pending) = self.look(&state, attempt, run)?;
-            let saved = Some(self.save_as(&state));
-            drop(state);
-            self.conclude(attempt, outcome, pending, saved)
-        } else {
-            let state = self.state.read().map_err(|_| attempt.internal())?;
-            let (outcome, pending) = self.look(&state, attempt, run)?;
-            drop(state);
-            self.conclude(attempt, outcome, pending, None)
+        let workbench = Workbench::default();
+        loop {
+            let (looked, saved) = if self.snapshot_is_due() {
+                // Alone, so that every call in the ledger before this one has noted its uses of keys.
+                let state = self.state.write().map_err(|_| attempt.internal())?;
+                let looked = self.look(&state, attempt, &workbench, &run)?;
+                let saved = looked.is_some().then(|| self.save_as(&state));
+                (looked, saved)
+            } else {
+                let state = self.state.read().map_err(|_| attempt.internal())?;
+                (self.look(&state, attempt, &workbench, &run)?, None)
+            };
+            if let Some(Looked { outcome, pending }) = looked {
+                return self.conclude(attempt, outcome, pending, saved);
+            }
+            workbench.make(&*self.environment.random);
         }
     }
 
+    /// Runs the operation and enqueues its record; `None` if it ordered a key that has to be made first.
     fn look(
         &self,
         state: &State,
         attempt: &Attempt<'_>,
-        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
-    ) -> Result<(Result<Reply, Refusal>, Pending<'_>), KmsError> {
+        workbench: &Workbench,
+        run: impl Fn(Call<'_>, &mut Facts) -> Result<Reply, Refusal>,
+    ) -> Result<Option<Looked<'_>>, KmsError> {
         let mut facts = Facts::default();
-        let outcome = self.admit(state, attempt).and_then(|call| run(call, &mut facts));
+        let call = self.admit(state, attempt, workbench);
+        let outcome = call.and_then(|call| run(call, &mut facts));
+        if workbench.has_order() {
+            return Ok(None);
+        }
         let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
         let pending =
             self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
@@ -130,24 +146,32 @@ impl Engine {
             let keys = facts.resources.iter().filter_map(|arn| KeyId::of_arn(arn.as_str()));
             self.last_uses.note(keys, last);
         }
-        Ok((outcome, pending))
+        Ok(Some(Looked { outcome, pending }))
     }
 
     /// A call that may end in a change, alone.
     fn change(
         &self,
         attempt: &Attempt<'_>,
-        run: impl FnOnce(Call<'_>, &mut Facts) -> Result<(Reply, Change), Refusal>,
+        run: impl Fn(Call<'_>, &mut Facts) -> Result<(Reply, Change), Refusal>,
     ) -> Result<Answer, KmsError> {
-        let mut state = self.state.write().map_err(|_| attempt.internal())?;
-        let mut facts = Facts::default();
-        let outcome = self.admit(&state, attempt).and_then(|call| {
-            let (reply, change) = run(call, &mut facts)?;
-            // A change that does not fit is our bug. Found here it is one refused call; in a replay it would be a state
-            // that cannot be rebuilt.
-            change.check(&state).map_err(|_| Refusal::internal())?;
-            Ok((reply, change))
-        });
+        let workbench = Workbench::default();
+        let (mut state, facts, outcome) = loop {
+            let state = self.state.write().map_err(|_| attempt.internal())?;
+            let mut facts = Facts::default();
+            let outcome = self.admit(&state, attempt, &workbench).and_then(|call| {
+                let (reply, change) = run(call, &mut facts)?;
+                // A change that does not fit is our bug. Found here it is one refused call; in a replay it would be a
+                // state that cannot be rebuilt.
+                change.check(&state).map_err(|_| Refusal::internal())?;
+                Ok((reply, change))
+            });
+            if !workbench.has_order() {
+                break (state, facts, outcome);
+            }
+            drop(state);
+            workbench.make(&*self.environment.random);
+        };
         let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
         let (outcome, change) = match outcome {
             Ok((reply, change)) => (Ok(reply), Some(change)),
@@ -201,6 +225,7 @@ impl Engine {
         &'a self,
         state: &'a State,
         attempt: &'a Attempt<'_>,
+        workbench: &'a Workbench,
     ) -> Result<Call<'a>, Refusal> {
         let caller = attempt.caller;
         let owner = state.access_keys.get(caller.access_key_id()).map(|entry| &entry.owner);
@@ -216,7 +241,7 @@ impl Engine {
         let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
         let sent = Sent::default();
         let (last_uses, now) = (&self.last_uses, attempt.now);
-        Ok(Call { state, last_uses, config, root_key, random, caller, now, sent })
+        Ok(Call { state, last_uses, config, root_key, random, workbench, caller, now, sent })
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.

@@ -1,9 +1,11 @@
-//! `CreateKey`: a new symmetric key, enabled, under the default policy or a given one.
+//! `CreateKey`: a new key of any kind, enabled, under the default policy or a given one.
 
 use keytrail_auth::KeyPolicy;
 
+use super::key_kind::SentKind;
 use super::put_key_policy::parse_policy;
 use super::{Call, Changed};
+use crate::algorithms::{KeyKind, KeySpec};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
@@ -17,6 +19,7 @@ use crate::state::{Change, Key};
 use crate::tags::{Tag, read_tags};
 
 struct Request {
+    kind: KeyKind,
     description: Description,
     policy: Option<KeyPolicy>,
     bypass_lockout_check: bool,
@@ -25,10 +28,12 @@ struct Request {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        read_kind(&mut input)?;
+        let kind = SentKind::read(&mut input)?;
+        check_origin(&mut input)?;
         let policy = input.optional_text("Policy", 1..=131_072);
         let (tags, tags_well) = read_tags(&mut input);
         let request = Self {
+            kind: KeyKind::default(),
             description: Description::read(&mut input),
             policy: None,
             bypass_lockout_check: input.flag("BypassPolicyLockoutSafetyCheck"),
@@ -37,54 +42,18 @@ impl Request {
         let request = input.finish(request)?;
         tags_well?;
         let policy = policy.as_deref().map(parse_policy).transpose()?;
-        Ok(Self { policy, ..request })
+        Ok(Self { kind: kind.check()?, policy, ..request })
     }
 }
 
-/// Accepts the one kind of key there is; the others are told apart from nonsense.
-fn read_kind(input: &mut Input<'_>) -> Result<(), Refusal> {
-    const SPECS: &[&str] = &[
-        "RSA_2048",
-        "RSA_3072",
-        "RSA_4096",
-        "ECC_NIST_P256",
-        "ECC_NIST_P384",
-        "ECC_NIST_P521",
-        "ECC_SECG_P256K1",
-        "ECC_NIST_EDWARDS25519",
-        KeyFacts::KEY_SPEC,
-        "HMAC_224",
-        "HMAC_256",
-        "HMAC_384",
-        "HMAC_512",
-        "SM2",
-        "ML_DSA_44",
-        "ML_DSA_65",
-        "ML_DSA_87",
-    ];
-    const USAGES: &[&str] =
-        &["SIGN_VERIFY", KeyFacts::KEY_USAGE, "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"];
+/// Refuses origins and keys that are not here; they are told apart from nonsense.
+fn check_origin(input: &mut Input<'_>) -> Result<(), Refusal> {
     const ORIGINS: &[&str] = &[KeyFacts::ORIGIN, "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
-    if input.has("KeySpec") && input.has("CustomerMasterKeySpec") {
-        return Err(Refusal::validation(
-            "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
-        ));
-    }
-    let specs = [input.choice("KeySpec", SPECS), input.choice("CustomerMasterKeySpec", SPECS)];
-    let spec = specs.into_iter().flatten().next().unwrap_or(KeyFacts::KEY_SPEC);
-    let usage = input.choice("KeyUsage", USAGES).unwrap_or(KeyFacts::KEY_USAGE);
     let origin = input.choice("Origin", ORIGINS).unwrap_or(KeyFacts::ORIGIN);
     let unsupported = |what: &str| {
         let text = format!("{what} is not supported yet.");
         Err(Refusal::new(ErrorCode::UnsupportedOperationException, text))
     };
-    if spec != KeyFacts::KEY_SPEC {
-        return unsupported(&format!("KeySpec {spec}"));
-    }
-    if usage != KeyFacts::KEY_USAGE {
-        let text = format!("KeyUsage {usage} is not compatible with KeySpec {spec}");
-        return Err(Refusal::validation(text));
-    }
     if origin != KeyFacts::ORIGIN {
         return unsupported(&format!("Origin {origin}"));
     }
@@ -98,23 +67,22 @@ fn read_kind(input: &mut Input<'_>) -> Result<(), Refusal> {
 }
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
-    let Request { description, policy, bypass_lockout_check, tags } = Request::read(input)?;
+    let Request { kind, description, policy, bypass_lockout_check, tags } = Request::read(input)?;
     let _created_by = call.authorize_identity("kms:CreateKey", "*")?;
     if tags.is_some() {
         let _tagged_by = call.authorize_identity("kms:TagResource", "*")?;
     }
     facts.parameters =
-        parameters(&description, policy.as_ref(), bypass_lockout_check, tags.as_ref());
+        parameters(kind, &description, policy.as_ref(), bypass_lockout_check, tags.as_ref());
     let id = KeyId::from_random(random_bytes(call.random));
     let arn = id.arn(call.config);
     if let Some(policy) = policy.as_ref().filter(|_| !bypass_lockout_check) {
         check_lockout(call, arn.as_str(), policy)?;
     }
     let policy = policy.unwrap_or_else(|| KeyPolicy::default_for(&call.config.account));
-    let material = Material::generate(id, call.random);
-    let wrapped = WrappedMaterial::wrap(&material, id, call.root_key, call.random);
+    let wrapped = new_material(call, kind.spec(), id)?;
     let attributes = (description, policy, tags.unwrap_or_default());
-    let key = Key::new((id, arn.clone()), call.now, attributes, wrapped);
+    let key = Key::new((id, arn.clone()), call.now, kind, attributes, wrapped);
     let metadata = key.metadata(call.config);
     let reply = Reply::object(1024).nested("KeyMetadata", metadata.to_reply()).finish();
     facts.resources.push(arn);
@@ -122,19 +90,31 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     Ok((reply, Change::KeyCreated(Box::new(key))))
 }
 
+fn new_material(call: &Call<'_>, spec: KeySpec, id: KeyId) -> Result<WrappedMaterial, Refusal> {
+    if spec == KeySpec::SymmetricDefault {
+        let material = Material::generate(id, call.random);
+        return Ok(WrappedMaterial::wrap(&material, id, call.root_key, call.random));
+    }
+    let secret = call.new_secret_key(spec)?;
+    WrappedMaterial::wrap_secret_key(&secret, id, call.root_key, call.random)
+        .map_err(|_| Refusal::internal())
+}
+
 /// Defaults are filled in; what has no default is there only when it was sent.
 fn parameters(
+    kind: KeyKind,
     description: &Description,
     policy: Option<&KeyPolicy>,
     bypass_lockout_check: bool,
     tags: Option<&Vec<Tag>>,
 ) -> Vec<Fact> {
+    let spec = kind.spec().as_str();
     let mut facts = vec![
         Fact::Description(description.clone()),
-        Fact::KeyUsage,
+        Fact::Word("KeyUsage", kind.usage().as_str()),
         Fact::Origin,
-        Fact::KeySpec,
-        Fact::CustomerMasterKeySpec,
+        Fact::Word("KeySpec", spec),
+        Fact::Word("CustomerMasterKeySpec", spec),
         Fact::BypassPolicyLockoutSafetyCheck(bypass_lockout_check),
     ];
     facts.extend(policy.cloned().map(Fact::Policy));

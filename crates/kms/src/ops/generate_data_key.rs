@@ -3,14 +3,16 @@
 use zeroize::Zeroizing;
 
 use super::{Call, KEY_ID_CHARS, end_rehearsal};
+use crate::algorithms::KeyUsage;
 use crate::blob::CiphertextBlob;
 use crate::context::EncryptionContext;
-use crate::error::Refusal;
+use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
 use crate::parameters::{DataKeySpec, refuse_grants_and_recipients};
 use crate::reply::Reply;
+use crate::state::Key;
 
 struct Request {
     key: String,
@@ -36,7 +38,7 @@ impl Size {
 
     fn fact(self) -> Fact {
         match self {
-            Self::Spec(spec) => Fact::DataKeySpec(spec),
+            Self::Spec(spec) => Fact::Word("KeySpec", spec.as_str()),
             Self::Bytes(bytes) => Fact::NumberOfBytes(bytes),
         }
     }
@@ -70,7 +72,7 @@ struct DataKey {
 }
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
-    let (data_key, reply) = generate("kms:GenerateDataKey", call, input, facts)?;
+    let (data_key, reply) = generate("GenerateDataKey", call, input, facts)?;
     Ok(reply(&data_key).blob("Plaintext", &data_key.plaintext).finish())
 }
 
@@ -79,13 +81,13 @@ pub(super) fn run_without_plaintext(
     input: Input<'_>,
     facts: &mut Facts,
 ) -> Result<Reply, Refusal> {
-    let (data_key, reply) = generate("kms:GenerateDataKeyWithoutPlaintext", call, input, facts)?;
+    let (data_key, reply) = generate("GenerateDataKeyWithoutPlaintext", call, input, facts)?;
     Ok(reply(&data_key).finish())
 }
 
 /// The data key, and what both answers have in common.
 fn generate<'a>(
-    action: &str,
+    operation: &str,
     call: &'a Call<'_>,
     input: Input<'_>,
     facts: &mut Facts,
@@ -93,17 +95,21 @@ fn generate<'a>(
     let Request { key, size, context, dry_run } = Request::read(input)?;
     let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
     let key = call.find(&reference)?;
-    let authorized = call.authorize(action, key)?;
-    facts.parameters =
-        vec![Fact::KeyId(reference), size.fact(), Fact::EncryptionContext(context.clone())];
+    let authorized = call.authorize(&format!("kms:{operation}"), key)?;
+    facts.parameters = vec![
+        Fact::KeyId(reference),
+        size.fact(),
+        Fact::Context("EncryptionContext", context.clone()),
+    ];
     facts.resources.push(key.arn.clone());
     key.check_enabled()?;
+    check_makes_data_keys(key, operation)?;
     let material = key.material(&authorized, call.root_key)?;
     end_rehearsal(dry_run)?;
     let mut plaintext = Zeroizing::new(vec![0; size.bytes() as usize]);
     call.random.fill(&mut plaintext);
     let blob = CiphertextBlob::encrypt(key.id, &material, &context, &plaintext, call.random);
-    facts.additional.push(Fact::KeyMaterialId(material.id()));
+    facts.additional.push(Fact::Material("KeyMaterialId", material.id()));
     let material = material.id();
     let common = move |data_key: &DataKey| {
         Reply::object(data_key.blob.as_bytes().len() + data_key.plaintext.len())
@@ -112,4 +118,14 @@ fn generate<'a>(
             .json("KeyMaterialId", material.to_string())
     };
     Ok((DataKey { plaintext, blob }, common))
+}
+
+/// Refuses a key that is not symmetric: what it encrypts would be too long for it, and would not name its key.
+pub(super) fn check_makes_data_keys(key: &Key, operation: &str) -> Result<(), Refusal> {
+    key.check_usage(KeyUsage::EncryptDecrypt, operation)?;
+    if key.is_symmetric() {
+        return Ok(());
+    }
+    let text = "You cannot generate a data key with an asymmetric CMK";
+    Err(Refusal::new(ErrorCode::InvalidKeyUsageException, text))
 }

@@ -20,6 +20,7 @@ pub(super) fn run(
     let _told_to = call.authorize("kms:GetKeyRotationStatus", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
+    key.check_rotates()?;
     let schedule = key.rotation.filter(|_| key.deletion_date().is_none());
     Ok(Reply::object(0)
         .json("KeyId", key.arn.as_str())

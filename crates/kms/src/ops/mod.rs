@@ -14,6 +14,7 @@ mod create_key;
 mod custom_key_stores;
 mod decrypt;
 mod delete_alias;
+mod derive_shared_secret;
 mod describe_key;
 mod disable_key;
 mod disable_key_rotation;
@@ -21,9 +22,14 @@ mod enable_key;
 mod enable_key_rotation;
 mod encrypt;
 mod generate_data_key;
+mod generate_data_key_pair;
+mod generate_mac;
+mod generate_random;
 mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
+mod get_public_key;
+mod key_kind;
 mod list_aliases;
 mod list_grants;
 mod list_key_policies;
@@ -33,14 +39,19 @@ mod list_resource_tags;
 mod list_retirable_grants;
 mod page;
 mod put_key_policy;
+mod re_encrypt;
 mod retire_grant;
 mod revoke_grant;
 mod rotate_key_on_demand;
 mod schedule_key_deletion;
+mod sign;
 mod tag_resource;
 mod untag_resource;
 mod update_alias;
 mod update_key_description;
+mod verify;
+mod verify_mac;
+mod workbench;
 
 use keytrail_event::Timestamp;
 use keytrail_ledger::Random;
@@ -54,6 +65,8 @@ use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
 use crate::{Caller, Config, RootKey, sts};
+
+pub(crate) use workbench::Workbench;
 
 /// An operation as the engine sees it.
 #[derive(Clone, Copy)]
@@ -144,7 +157,7 @@ const OPERATIONS: &[Operation] = &[
     change("DeleteAlias", delete_alias::run),
     change("DeleteCustomKeyStore", custom_key_stores::delete),
     later_change("DeleteImportedKeyMaterial"),
-    later_read("DeriveSharedSecret"),
+    read("DeriveSharedSecret", derive_shared_secret::run),
     read("DescribeCustomKeyStores", custom_key_stores::describe),
     read("DescribeKey", describe_key::run),
     change("DisableKey", disable_key::run),
@@ -154,16 +167,16 @@ const OPERATIONS: &[Operation] = &[
     change("EnableKeyRotation", enable_key_rotation::run),
     read("Encrypt", encrypt::run),
     read("GenerateDataKey", generate_data_key::run),
-    later_read("GenerateDataKeyPair"),
-    later_read("GenerateDataKeyPairWithoutPlaintext"),
+    read("GenerateDataKeyPair", generate_data_key_pair::run),
+    read("GenerateDataKeyPairWithoutPlaintext", generate_data_key_pair::run_without_plaintext),
     read("GenerateDataKeyWithoutPlaintext", generate_data_key::run_without_plaintext),
-    later_read("GenerateMac"),
-    later_read("GenerateRandom"),
+    read("GenerateMac", generate_mac::run),
+    read("GenerateRandom", generate_random::run),
     read("GetKeyLastUsage", get_key_last_usage::run),
     read("GetKeyPolicy", get_key_policy::run),
     read("GetKeyRotationStatus", get_key_rotation_status::run),
     later_read("GetParametersForImport"),
-    later_read("GetPublicKey"),
+    read("GetPublicKey", get_public_key::run),
     later_change("ImportKeyMaterial"),
     read("ListAliases", list_aliases::run),
     read("ListGrants", list_grants::run),
@@ -173,21 +186,21 @@ const OPERATIONS: &[Operation] = &[
     read("ListResourceTags", list_resource_tags::run),
     read("ListRetirableGrants", list_retirable_grants::run),
     change("PutKeyPolicy", put_key_policy::run),
-    later_read("ReEncrypt"),
+    read("ReEncrypt", re_encrypt::run),
     later_change("ReplicateKey"),
     change("RetireGrant", retire_grant::run),
     change("RevokeGrant", revoke_grant::run),
     change("RotateKeyOnDemand", rotate_key_on_demand::run),
     change("ScheduleKeyDeletion", schedule_key_deletion::run),
-    later_read("Sign"),
+    read("Sign", sign::run),
     change("TagResource", tag_resource::run),
     change("UntagResource", untag_resource::run),
     change("UpdateAlias", update_alias::run),
     change("UpdateCustomKeyStore", custom_key_stores::update),
     change("UpdateKeyDescription", update_key_description::run),
     later_change("UpdatePrimaryRegion"),
-    later_read("Verify"),
-    later_read("VerifyMac"),
+    read("Verify", verify::run),
+    read("VerifyMac", verify_mac::run),
 ];
 
 /// What an operation works with: a state that stands still, who calls, and when.
@@ -197,6 +210,7 @@ pub(crate) struct Call<'a> {
     pub(crate) config: &'a Config,
     pub(crate) root_key: &'a RootKey,
     pub(crate) random: &'a dyn Random,
+    pub(crate) workbench: &'a Workbench,
     pub(crate) caller: &'a Caller,
     pub(crate) now: Timestamp,
     /// The request's members, for conditions that ask for them.

@@ -26,6 +26,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
     key.check_enabled()?;
+    key.check_rotates()?;
     check_alone(call, key)?;
     if key.materials.rotations_on_demand() >= ROTATIONS_ON_DEMAND_MAX {
         let text = format!(

@@ -8,7 +8,7 @@ use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{AliasName, KeyReference, Naming};
 use crate::reply::Reply;
-use crate::state::Change;
+use crate::state::{Change, Key};
 
 struct Request {
     name: String,
@@ -42,9 +42,23 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     facts.resources = vec![alias_arn, new.arn.clone()];
     // The old key may wait for its deletion: taking its alias away is what one does then.
     new.check_not_pending()?;
+    check_same_kind(old, new)?;
     if old.id != new.id {
         check_quota(call, new)?;
     }
     facts.elements.push(Fact::KeyArn(new.arn.clone()));
     Ok((Reply::empty(), Change::AliasUpdated { name, target: new.id, date: call.now }))
+}
+
+/// Whoever encrypts, signs or authenticates by the alias goes on doing so: both keys are symmetric, asymmetric or HMAC keys,
+/// and for the same.
+fn check_same_kind(old: &Key, new: &Key) -> Result<(), Refusal> {
+    let same_type = old.is_symmetric() == new.is_symmetric();
+    if same_type && old.kind.usage() == new.kind.usage() {
+        return Ok(());
+    }
+    let (new, old) = (&new.arn, &old.arn);
+    Err(Refusal::validation(format!(
+        "The alias cannot be moved to {new}: its type or key usage differs from that of {old}."
+    )))
 }

@@ -6,6 +6,7 @@
 
 mod change;
 mod grants;
+mod kind;
 mod materials;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use keytrail_auth::{AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, UserId, 
 use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::algorithms::KeyKind;
 use crate::error::{ErrorCode, Refusal};
 use crate::material::{Material, MaterialId, WrappedMaterial};
 use crate::metadata::KeyFacts;
@@ -58,6 +60,9 @@ pub(crate) struct Key {
     pub(crate) arn: KeyArn,
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
+    /// Spec and usage.
+    #[serde(default)]
+    pub(crate) kind: KeyKind,
     pub(crate) description: Description,
     pub(crate) policy: KeyPolicy,
     pub(crate) tags: Vec<Tag>,
@@ -164,6 +169,7 @@ impl Key {
     pub(crate) fn new(
         (id, arn): (KeyId, KeyArn),
         created: Timestamp,
+        kind: KeyKind,
         (description, policy, tags): (Description, KeyPolicy, Vec<Tag>),
         material: WrappedMaterial,
     ) -> Self {
@@ -171,6 +177,7 @@ impl Key {
             id,
             arn,
             created,
+            kind,
             description,
             policy,
             tags,
@@ -181,8 +188,8 @@ impl Key {
         }
     }
 
-    /// Opens the material that encrypts now, for a caller who may use *this* key: the token says which one it was decided
-    /// for.
+    /// Opens the material of a symmetric key that encrypts now, for a caller who may use *this* key: the token says which
+    /// one it was decided for.
     pub(crate) fn material(
         &self,
         authorized: &Authorized,
@@ -281,13 +288,14 @@ impl Key {
         KeyFacts {
             account: config.account.clone(),
             key_id: self.id.to_string(),
+            kind: self.kind,
             arn: self.arn.clone(),
             creation_date: self.created,
             enabled: self.state == KeyState::Enabled,
             description: self.description.as_str().to_owned(),
             key_state: self.state.as_str(),
             deletion_date: self.deletion_date(),
-            current_key_material_id: self.material_id().to_string(),
+            current_key_material_id: self.is_symmetric().then(|| self.material_id().to_string()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine from outside: what calls answer, what their records say, and that neither says too much.
 //!
+//! - `algorithms`, `signing`: every kind of key with every algorithm; and the ways that calls and keys do not fit.
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
 //! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
@@ -14,6 +15,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod algorithms;
 mod answers;
 mod grants;
 mod last_use;
@@ -24,5 +26,6 @@ mod records;
 mod restart;
 mod rotation;
 mod secrets;
+mod signing;
 mod support;
 mod threads;

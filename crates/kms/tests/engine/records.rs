@@ -160,6 +160,97 @@ fn records_of_cryptography() {
 }
 
 #[test]
+fn records_of_signing_and_macs() {
+    let bench = Bench::new();
+    let input = json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"});
+    let key = text(&call(&bench, "CreateKey", &input)["KeyMetadata"], "KeyId").to_owned();
+    check(&bench, "create-key-ecc");
+    let sign = json!({"KeyId": key, "Message": HELLO, "SigningAlgorithm": "ECDSA_SHA_256"});
+    let signature = call(&bench, "Sign", &sign)["Signature"].clone();
+    check(&bench, "sign");
+    let verify = |signature: &Value| {
+        json!({"KeyId": arn(&key), "Message": HELLO, "MessageType": "RAW", "Signature": signature,
+            "SigningAlgorithm": "ECDSA_SHA_256"})
+    };
+    call(&bench, "Verify", &verify(&signature));
+    check(&bench, "verify");
+    refuse(&bench, "Verify", &verify(&json!(HELLO)));
+    check(&bench, "invalid-signature");
+    call(&bench, "GetPublicKey", &json!({"KeyId": key}));
+    check(&bench, "get-public-key");
+
+    let input = json!({"KeySpec": "HMAC_384", "KeyUsage": "GENERATE_VERIFY_MAC"});
+    let key = text(&call(&bench, "CreateKey", &input)["KeyMetadata"], "KeyId").to_owned();
+    let input = json!({"KeyId": key, "Message": HELLO, "MacAlgorithm": "HMAC_SHA_384"});
+    let mac = call(&bench, "GenerateMac", &input)["Mac"].clone();
+    check(&bench, "generate-mac");
+    let verify = |mac: &Value| json!({"KeyId": key, "Message": HELLO, "MacAlgorithm": "HMAC_SHA_384", "Mac": mac});
+    call(&bench, "VerifyMac", &verify(&mac));
+    check(&bench, "verify-mac");
+    refuse(&bench, "VerifyMac", &verify(&json!(HELLO)));
+    check(&bench, "invalid-mac");
+    refuse(
+        &bench,
+        "Sign",
+        &json!({"KeyId": key, "Message": HELLO, "SigningAlgorithm": "ECDSA_SHA_256"}),
+    );
+    check(&bench, "wrong-usage");
+}
+
+#[test]
+fn records_of_asymmetric_encryption_and_agreement() {
+    let bench = Bench::new();
+    let input = json!({"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"});
+    let key = text(&call(&bench, "CreateKey", &input)["KeyMetadata"], "KeyId").to_owned();
+    check(&bench, "create-key-rsa");
+    let input =
+        json!({"KeyId": key, "Plaintext": HELLO, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+    let ciphertext = call(&bench, "Encrypt", &input)["CiphertextBlob"].clone();
+    check(&bench, "encrypt-rsa");
+    let input = json!({"KeyId": key, "CiphertextBlob": ciphertext, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+    call(&bench, "Decrypt", &input);
+    check(&bench, "decrypt-rsa");
+    let input = json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"});
+    let key = text(&call(&bench, "CreateKey", &input)["KeyMetadata"], "KeyId").to_owned();
+    let peer = call(&bench, "GetPublicKey", &json!({"KeyId": key}))["PublicKey"].clone();
+    let input = json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer});
+    call(&bench, "DeriveSharedSecret", &input);
+    check(&bench, "derive-shared-secret");
+}
+
+#[test]
+fn records_of_re_encryption_key_pairs_and_random_bytes() {
+    let bench = Bench::new();
+    let [one, two] = [bench.key(), bench.key()];
+    let context = json!({"Department": "Engineering", "Project": "Alpha"});
+    let input = json!({"KeyId": one, "Plaintext": HELLO, "EncryptionContext": context});
+    let blob = call(&bench, "Encrypt", &input)["CiphertextBlob"].clone();
+    let mut input = json!({
+        "CiphertextBlob": blob, "SourceEncryptionContext": context, "DestinationKeyId": two,
+        "DestinationEncryptionContext": {"Level": "3A"},
+    });
+    call(&bench, "ReEncrypt", &input);
+    check(&bench, "re-encrypt");
+    input["SourceKeyId"] = json!(arn(&one));
+    input["DestinationEncryptionContext"] = Value::Null;
+    call(&bench, "ReEncrypt", &input);
+    check(&bench, "re-encrypt-with-source-key-id");
+    let alice = bench.user(
+        "alice",
+        &json!({"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": "*"}).to_string(),
+    );
+    bench.call_as(&alice, "ReEncrypt", &input.to_string()).unwrap_err();
+    check(&bench, "re-encrypt-denied");
+    let input = json!({"KeyId": one, "KeyPairSpec": "RSA_2048", "EncryptionContext": context});
+    call(&bench, "GenerateDataKeyPair", &input);
+    check(&bench, "generate-data-key-pair");
+    call(&bench, "GenerateDataKeyPairWithoutPlaintext", &input);
+    check(&bench, "generate-data-key-pair-without-plaintext");
+    call(&bench, "GenerateRandom", &json!({"NumberOfBytes": 32}));
+    check(&bench, "generate-random");
+}
+
+#[test]
 fn records_of_states() {
     let bench = Bench::new();
     let key = bench.key();
@@ -311,7 +402,7 @@ fn records_of_refusals() {
     check(&bench, "malformed");
     refuse(&bench, "NoSuchOperation", &json!({}));
     check(&bench, "unknown-operation");
-    refuse(&bench, "Sign", &json!({}));
+    refuse(&bench, "UpdatePrimaryRegion", &json!({}));
     check(&bench, "unsupported-operation");
     bench.engine().delete_user(&bench.root(), "alice").unwrap();
     bench.call_as(&alice, "ListKeys", "{}").unwrap_err();
@@ -392,6 +483,18 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         &["additionalEventData.keyMaterialId: text", NO_CONTEXT, REFUSED],
     ),
     ("create-grant-with-constraint-and-name", "ct-creategrant.0", CREATE_GRANT),
+    (
+        "generate-data-key-pair",
+        "ct-generatedatakeypair.0",
+        &["additionalEventData.keyMaterialId: text"],
+    ),
+    (
+        "generate-data-key-pair-without-plaintext",
+        "ct-generatedatakeypairwithoutplaintext.0",
+        &["additionalEventData.keyMaterialId: text"],
+    ),
+    ("generate-mac", "ct-generatemac.0", &[]),
+    ("generate-random", "ct-generaterandom.0", &[]),
     ("get-key-policy", "ct-getkeypolicy.0", &[]),
     ("list-grants-second-page", "ct-listgrants.0", &[]),
     ("retire-grant", "ct-retire-grant.0", &[]),
@@ -421,10 +524,21 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ("list-aliases", "ct-listaliases.0", &["requestParameters.marker: text"]),
     ("put-key-policy", "ct-put-key-policy.0", &[]),
     (
+        "re-encrypt",
+        "ct-reencrypt.0",
+        &[
+            "additionalEventData.destinationKeyMaterialId: text",
+            "additionalEventData.sourceKeyMaterialId: text",
+        ],
+    ),
+    (
         "schedule-key-deletion",
         "ct-schedule-key-deletion.0",
         &["responseElements.pendingWindowInDays: number"],
     ),
+    ("sign", "ct-sign.0", &[]),
+    ("verify", "ct-verify.0", &[]),
+    ("verify-mac", "ct-verifymac.0", &[]),
 ];
 
 /// "Starting in December 2022" the key's ARN is in responseElements of changes; the examples are older.
@@ -490,7 +604,7 @@ fn shape(record: &Value) -> BTreeSet<String> {
             Value::Array(_) => "list",
             Value::Object(_) => "object",
         };
-        let opaque = path.ends_with("encryptionContext");
+        let opaque = path.to_lowercase().ends_with("encryptioncontext");
         match value {
             Value::Object(members) if !opaque => {
                 for (name, value) in members {

@@ -7,9 +7,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keytrail_kms::{CreateKeyRequest, Engine, Environment, RootKey};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Bench, config};
+use crate::support::{Bench, call, config, key_of, text, with};
 
 const PLAINTEXT: &[u8] = b"canary: attack at dawn, bring the ladders";
 
@@ -137,6 +137,101 @@ fn no_secret_is_in_any_file_record_or_error() {
     }
     // The snapshot was among the files, and so were the sealed seeds.
     assert!(bench.snapshot_file().exists());
+}
+
+/// A secret in an answer, in base64, by what it is.
+type Secret = (&'static str, String);
+
+/// Keeps a member of an answer as a secret.
+fn keep(secrets: &mut Vec<Secret>, what: &'static str, answer: &Value, member: &str) {
+    secrets.push((what, text(answer, member).to_owned()));
+}
+
+/// Signs and verifies with each kind of signing key; gives calls that will be refused.
+fn sign_with_all(bench: &Bench, secrets: &mut Vec<Secret>) -> Vec<(&'static str, Value)> {
+    let message = STANDARD.encode(PLAINTEXT);
+    let mut refused = Vec::new();
+    for (spec, algorithm) in [
+        ("RSA_2048", "RSASSA_PSS_SHA_256"),
+        ("ECC_NIST_P256", "ECDSA_SHA_256"),
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+        ("ML_DSA_44", "ML_DSA_SHAKE_256"),
+    ] {
+        let key = key_of(bench, spec, "SIGN_VERIFY");
+        let sign = json!({"KeyId": key, "Message": message, "SigningAlgorithm": algorithm});
+        let signed = call(bench, "Sign", &sign);
+        keep(secrets, "signature", &signed, "Signature");
+        let public_key = call(bench, "GetPublicKey", &json!({"KeyId": key}));
+        keep(secrets, "public key", &public_key, "PublicKey");
+        let verify = with(&sign, json!({"Signature": signed["Signature"]}));
+        call(bench, "Verify", &verify);
+        refused.push(("Verify", with(&verify, json!({"MessageType": "DIGEST"}))));
+        refused.push(("Verify", with(&verify, json!({"DryRun": message}))));
+        refused.push(("GenerateMac", sign));
+    }
+    refused
+}
+
+/// Makes everything else that is secret; gives calls that will be refused.
+fn use_all_others(bench: &Bench, secrets: &mut Vec<Secret>) -> Vec<(&'static str, Value)> {
+    let message = STANDARD.encode(PLAINTEXT);
+    let hmac = key_of(bench, "HMAC_256", "GENERATE_VERIFY_MAC");
+    let mac = json!({"KeyId": hmac, "Message": message, "MacAlgorithm": "HMAC_SHA_256"});
+    keep(secrets, "MAC", &call(bench, "GenerateMac", &mac), "Mac");
+    let agreement = key_of(bench, "ECC_NIST_P256", "KEY_AGREEMENT");
+    let peer = call(bench, "GetPublicKey", &json!({"KeyId": agreement}))["PublicKey"].clone();
+    let derive = json!({"KeyId": agreement, "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer});
+    let derived = call(bench, "DeriveSharedSecret", &derive);
+    keep(secrets, "shared secret", &derived, "SharedSecret");
+    let symmetric = bench.key();
+    for spec in ["RSA_2048", "ECC_NIST_P256", "ECC_NIST_EDWARDS25519"] {
+        let input = json!({"KeyId": symmetric, "KeyPairSpec": spec});
+        let pair = call(bench, "GenerateDataKeyPair", &input);
+        keep(secrets, "private key", &pair, "PrivateKeyPlaintext");
+        keep(secrets, "encrypted private key", &pair, "PrivateKeyCiphertextBlob");
+    }
+    let random = call(bench, "GenerateRandom", &json!({"NumberOfBytes": 32}));
+    keep(secrets, "random bytes", &random, "Plaintext");
+    let encrypted = call(bench, "Encrypt", &json!({"KeyId": symmetric, "Plaintext": message}));
+    let input =
+        json!({"CiphertextBlob": encrypted["CiphertextBlob"], "DestinationKeyId": symmetric});
+    let moved = call(bench, "ReEncrypt", &input);
+    keep(secrets, "ciphertext", &moved, "CiphertextBlob");
+    vec![
+        ("VerifyMac", with(&mac, json!({"Mac": message}))),
+        ("DeriveSharedSecret", with(&derive, json!({"PublicKey": message}))),
+    ]
+}
+
+/// What keys of the other kinds take and make, looked for like the secrets above.
+#[test]
+fn no_message_signature_mac_or_private_key_is_in_any_file_record_or_error() {
+    let mut bench = Bench::new();
+    let mut secrets = vec![("message", STANDARD.encode(PLAINTEXT))];
+    let mut refused = sign_with_all(&bench, &mut secrets);
+    refused.extend(use_all_others(&bench, &mut secrets));
+    let texts = refused.into_iter().flat_map(|(operation, input)| {
+        let refused = bench.call(operation, &input.to_string()).unwrap_err();
+        [refused.to_string(), format!("{refused:?}"), refused.to_json()]
+    });
+    let texts = texts.collect::<Vec<_>>();
+    let records = bench.ledger();
+    bench.close();
+    for (what, secret) in secrets {
+        let secret = STANDARD.decode(secret).unwrap();
+        // The heads of encodings are the same for all keys: what is unique is at the end.
+        let canary = Canary::new(what, &secret[secret.len().saturating_sub(64)..]);
+        for text in &texts {
+            assert!(!canary.is_in(text.as_bytes()), "{what} in {text}");
+        }
+        for record in records.records() {
+            let text = String::from_utf8_lossy(record);
+            assert!(!canary.is_in(record), "{what} in the record {text}");
+        }
+        files_below(bench.data(), &mut |path, content| {
+            assert!(!canary.is_in(content), "{what} in {}", path.display());
+        });
+    }
 }
 
 #[cfg(unix)]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keytrail_event::Timestamp;
 use keytrail_kms::{
     Answer, Caller, Clock, Config, CreateKeyRequest, Engine, EngineError, Environment, KmsError,
@@ -11,7 +13,7 @@ use keytrail_kms::{
 };
 use keytrail_ledger::{Origin, Reader, VerifyingKey};
 use keytrail_testkit::{CheckedLedger, START_NS, SeededRandom, check_ledger};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const DAY_NS: u64 = 86_400 * 1_000_000_000;
@@ -193,4 +195,23 @@ pub(crate) fn check_refused(bench: &Bench, operation: &str, input: &Value, expec
     let refused = bench.call(operation, &input.to_string()).unwrap_err();
     assert_eq!(refused.to_string(), expected, "{operation} {input}");
     assert_eq!(refused.http_status(), 400);
+}
+
+/// A key of a kind; its id.
+pub(crate) fn key_of(bench: &Bench, spec: &str, usage: &str) -> String {
+    let created = call(bench, "CreateKey", &json!({"KeySpec": spec, "KeyUsage": usage}));
+    text(&created["KeyMetadata"], "KeyId").to_owned()
+}
+
+/// Base64 of so many bytes.
+pub(crate) fn base64(length: usize) -> String {
+    STANDARD.encode(vec![0x5a; length])
+}
+
+/// The input with some members replaced.
+pub(crate) fn with(input: &Value, members: Value) -> Value {
+    let mut input = input.clone();
+    let Value::Object(members) = members else { panic!("no object: {members}") };
+    input.as_object_mut().unwrap().extend(members);
+    input
 }

@@ -1,0 +1,91 @@
+//! What kind of key a key is: the checks that a call fits it, and the ways to its secret and its public key.
+//!
+//! An operation checks usage before algorithm, as AWS does, and both after the key's state.
+
+use keytrail_auth::Authorized;
+
+use super::Key;
+use crate::RootKey;
+use crate::algorithms::{
+    EncryptionAlgorithm, KeySpec, KeyUsage, MacAlgorithm, PublicKey, SecretKey, SigningAlgorithm,
+};
+use crate::error::{ErrorCode, Refusal};
+
+impl Key {
+    /// Whether its ciphertexts are blobs that name their key and have an encryption context.
+    pub(crate) fn is_symmetric(&self) -> bool {
+        self.kind.spec() == KeySpec::SymmetricDefault
+    }
+
+    /// Refuses unless the key is for this; `operation` is what it is refused to.
+    pub(crate) fn check_usage(&self, usage: KeyUsage, operation: &str) -> Result<(), Refusal> {
+        if self.kind.usage() == usage {
+            return Ok(());
+        }
+        let (arn, actual) = (&self.arn, self.kind.usage().as_str());
+        let text = format!("{arn} key usage is {actual} which is not valid for {operation}.");
+        Err(Refusal::new(ErrorCode::InvalidKeyUsageException, text))
+    }
+
+    /// Refuses an algorithm that keys of this spec do not encrypt with.
+    pub(crate) fn check_encrypts(&self, algorithm: EncryptionAlgorithm) -> Result<(), Refusal> {
+        let known = self.kind.spec().encryption_algorithms().contains(&algorithm);
+        self.check_algorithm(known, algorithm.as_str())
+    }
+
+    /// Refuses an algorithm that keys of this spec do not sign with.
+    pub(crate) fn check_signs(&self, algorithm: SigningAlgorithm) -> Result<(), Refusal> {
+        let known = self.kind.spec().signing_algorithms().contains(&algorithm);
+        self.check_algorithm(known, algorithm.as_str())
+    }
+
+    /// Refuses an algorithm that keys of this spec do not authenticate with.
+    pub(crate) fn check_authenticates(&self, algorithm: MacAlgorithm) -> Result<(), Refusal> {
+        let known = self.kind.spec().mac_algorithms().contains(&algorithm);
+        self.check_algorithm(known, algorithm.as_str())
+    }
+
+    fn check_algorithm(&self, known: bool, name: &str) -> Result<(), Refusal> {
+        if known {
+            return Ok(());
+        }
+        let spec = self.kind.spec().as_str();
+        let text = format!("Algorithm {name} is incompatible with key spec {spec}.");
+        Err(Refusal::new(ErrorCode::InvalidKeyUsageException, text))
+    }
+
+    /// Refuses unless the key can be rotated: only symmetric keys can, because only their ciphertexts name a material.
+    pub(crate) fn check_rotates(&self) -> Result<(), Refusal> {
+        if self.is_symmetric() {
+            Ok(())
+        } else {
+            Err(Refusal::bare(ErrorCode::UnsupportedOperationException))
+        }
+    }
+
+    /// Opens the secret of a key that is not symmetric, for a caller who may use *this* key: the token says which one it
+    /// was decided for.
+    pub(crate) fn secret_key(
+        &self,
+        authorized: &Authorized,
+        root_key: &RootKey,
+    ) -> Result<SecretKey, Refusal> {
+        if self.is_symmetric() || authorized.resource() != self.arn.as_str() {
+            return Err(Refusal::internal());
+        }
+        self.materials
+            .current()
+            .wrapped
+            .unwrap_secret_key(self.kind.spec(), self.id, root_key)
+            .map_err(|_| Refusal::internal())
+    }
+
+    /// The public key of an asymmetric key.
+    pub(crate) fn public_key(&self) -> Option<PublicKey<'_>> {
+        self.materials
+            .current()
+            .wrapped
+            .public_key()
+            .map(|spki| PublicKey { spec: self.kind.spec(), spki })
+    }
+}
