@@ -83,16 +83,31 @@ pub(super) fn generate(spec: KeySpec, random: &dyn Random) -> Result<Zeroizing<V
         if let Some(first) = scalar.first_mut() {
             *first &= curve.first_byte_mask;
         }
-        // RFC 5915 without parameters and public key: `SEQUENCE { INTEGER 1, OCTET STRING scalar }`. All lengths are
-        // below 128, so each is one byte.
-        let length = u8::try_from(curve.scalar_len).map_err(|_| NotMade)?;
-        let head = [0x30, length + 5, 0x02, 0x01, 0x01, 0x04, length];
-        let der = Zeroizing::new([&head, scalar.as_slice()].concat());
+        let der = scalar_to_der(&scalar)?;
         let Ok(pair) = EcdsaKeyPair::from_private_key_der(curve.signing, &der) else { continue };
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| NotMade)?;
         return Ok(Zeroizing::new(pkcs8.as_ref().to_vec()));
     }
     Err(NotMade)
+}
+
+/// RFC 5915 without parameters and public key: `SEQUENCE { INTEGER 1, OCTET STRING scalar }`. All lengths are below 128, so
+/// each is one byte.
+fn scalar_to_der(scalar: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotMade> {
+    let length = u8::try_from(scalar.len()).map_err(|_| NotMade)?;
+    let head = [0x30, length + 5, 0x02, 0x01, 0x01, 0x04, length];
+    Ok(Zeroizing::new([&head, scalar].concat()))
+}
+
+/// The PKCS#8 of a scalar from a test vector: of any length, as Wycheproof writes them.
+#[cfg(test)]
+pub(super) fn pkcs8_of_scalar(spec: KeySpec, scalar: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let curve = Curve::of(spec)?;
+    let digits = scalar.iter().skip_while(|byte| **byte == 0).copied().collect::<Vec<_>>();
+    let zeros = curve.scalar_len.checked_sub(digits.len())?;
+    let der = scalar_to_der(&[vec![0; zeros], digits].concat()).ok()?;
+    let pair = EcdsaKeyPair::from_private_key_der(curve.signing, &der).ok()?;
+    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
 
 /// The public key of a private key.

@@ -13,6 +13,9 @@ mod message;
 mod ml_dsa;
 mod rsa;
 mod spec;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod wycheproof;
 
 use keytrail_ledger::Random;
 use zeroize::Zeroizing;
