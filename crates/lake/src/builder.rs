@@ -21,7 +21,7 @@ use crate::rows::{
 use crate::stats::{ColumnStats, FileStats, STATS_COLUMNS, StatValue};
 
 /// Bytes of text in one column after which no further source is begun. With a source of the largest size
-/// ([`crate::read`]) on top, a column stays below the 2 GiB that Arrow's offsets reach.
+/// ([`crate::inflate`]) on top, a column stays below the 2 GiB that Arrow's offsets reach.
 const COLUMN_BYTES_FULL: usize = 512 << 20;
 
 /// Texts above this are left out of the statistics: a log with whole documents in it would serve nobody.

@@ -3,7 +3,7 @@
 //!
 //! The kernel plans a commit, we make it real. Its `Committer` is where a commit is meant to happen; ours only hands
 //! the bytes of the log file out ([`Planned`]), so that the order of things (catalog first, then the log) is written in
-//! one place, [`crate::commit`]. After that, [`Table::advance`] takes the kernel's own idea of the new state over.
+//! one place, [`crate::Lake::commit`]. After that, [`Table::advance`] takes the kernel's own idea of the new state over.
 //!
 //! The kernel stamps commits with the clock of the machine; nothing of ours reads that time.
 

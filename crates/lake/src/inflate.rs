@@ -5,7 +5,7 @@
 //! behind is handed back as damage, like everything from the first member that cannot be inflated. So every stored
 //! byte is either part of the text or part of the damage.
 //!
-//! libdeflate inflates at twice the speed of its rivals, but does not tell where a member ended. [`member_end`] finds
+//! libdeflate inflates at twice the speed of its rivals, but does not tell where a member ended. `member_end` finds
 //! out: the member ends with its length, and with few exceptions those four bytes occur nowhere before.
 
 use libdeflater::{DecompressionError, Decompressor, crc32};

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: only queries run; the tables are those of the snapshot and do not change while the session lives; what a
 //! user types as a filter reaches the SQL as a typed value. Left to others: which files there are (`keytrail_lake`),
-//! the inside of Parquet (DataFusion), how an answer looks ([`Printer`](crate::Printer)).
+//! the inside of Parquet (DataFusion), how an answer looks ([`Printer`]).
 
 use std::{path::Path, sync::Arc};
 

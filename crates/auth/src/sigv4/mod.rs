@@ -1,6 +1,6 @@
 //! Signature Version 4: who made this request, proven by a secret that never travelled.
 //!
-//! [`verify`] takes a request as it came in, what it should be for ([`Expected`]) and a way to look up secrets. It answers
+//! [`verify()`] takes a request as it came in, what it should be for ([`Expected`]) and a way to look up secrets. It answers
 //! with [`Authenticated`], which nothing else can make, or with [`Unauthenticated`] in AWS's words. The scheme is that of
 //! [AWS's description](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html):
 //!
