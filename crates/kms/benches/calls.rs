@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use keytrail_kms::{Caller, Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
+use keytrail_kms::{
+    Caller, Config, CreateKeyRequest, Engine, Environment, Message, OsRandom, RootKey,
+};
 use keytrail_ledger::Origin;
 
 const ROUND: Duration = Duration::from_secs(3);
@@ -46,10 +48,40 @@ fn main() -> Result<(), Box<dyn Error>> {
     report("CreateKey", 64, &root, &|root| {
         engine.create_key(root, &CreateKeyRequest::default()).is_ok()
     });
+    measure_signing(&engine, &root)?;
     let records = engine.ledger().size();
     let start = Instant::now();
     engine.close()?;
     println!("close with {records} records: {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// One signing key of each family, and HMAC.
+fn measure_signing(engine: &Engine, root: &Caller) -> Result<(), Box<dyn Error>> {
+    let make = |spec, usage| {
+        let (key_spec, key_usage) = (Some(spec), Some(usage));
+        let request = CreateKeyRequest { key_spec, key_usage, ..CreateKeyRequest::default() };
+        engine.create_key(root, &request).map(|key| key.key_id)
+    };
+    let message = Message::Raw(&[7; 32]);
+    for (spec, algorithm) in [
+        ("ECC_NIST_P256", "ECDSA_SHA_256"),
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+        ("RSA_2048", "RSASSA_PSS_SHA_256"),
+        ("ML_DSA_65", "ML_DSA_SHAKE_256"),
+    ] {
+        let key = make(spec, "SIGN_VERIFY")?;
+        let signature = engine.sign(root, &key, algorithm, message)?;
+        println!("{spec}:");
+        report("Sign", 64, root, &|root| engine.sign(root, &key, algorithm, message).is_ok());
+        report("Verify", 64, root, &|root| {
+            engine.verify(root, &key, algorithm, message, &signature).is_ok()
+        });
+    }
+    let key = make("HMAC_256", "GENERATE_VERIFY_MAC")?;
+    report("GenerateMac", 64, root, &|root| {
+        engine.generate_mac(root, &key, "HMAC_SHA_256", &[7; 32]).is_ok()
+    });
     Ok(())
 }
 

@@ -81,7 +81,10 @@ pub use keytrail_ledger::Random;
 pub use reply::Answer;
 pub use root_key::RootKey;
 pub use signing_key::catalog_signing_key;
-pub use typed::{CreateKeyRequest, DataKey, Decrypted, Encrypted, KeyMetadata, UserDescription};
+pub use typed::{
+    CreateKeyRequest, DataKey, DataKeyPair, Decrypted, Encrypted, KeyMetadata, Message, PublicKey,
+    UserDescription,
+};
 
 /// The README's example, compiled and run with this crate's own.
 #[cfg(doctest)]

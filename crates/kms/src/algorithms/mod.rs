@@ -196,3 +196,84 @@ fn random_bytes(length: usize, random: &dyn Random) -> Zeroizing<Vec<u8>> {
     random.fill(&mut bytes);
     bytes
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+    use keytrail_testkit::SeededRandom;
+
+    #[test]
+    fn the_schema_draws_the_same_secrets() {
+        let (schema, module) =
+            (include_str!("../../../../schemas/sealed-state.md"), include_str!("mod.rs"));
+        for line in [
+            "RSA, NIST curves, secp256k1   PKCS#8 (RFC 5208)\n",
+            "Ed25519, ML-DSA               the seed, 32 bytes\n",
+            "HMAC                          the key\n",
+        ] {
+            assert!(schema.contains(line) && module.contains(&format!("/// {line}")), "{line}");
+        }
+        for spec in KeySpec::ALL {
+            let Ok(key) = SecretKey::generate(spec, &SeededRandom::new(1)) else {
+                assert_eq!(spec, KeySpec::SymmetricDefault);
+                continue;
+            };
+            match spec {
+                KeySpec::Ed25519 | KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => {
+                    assert_eq!(key.bytes().len(), 32);
+                }
+                KeySpec::Hmac224 | KeySpec::Hmac256 | KeySpec::Hmac384 | KeySpec::Hmac512 => {
+                    assert!(key.public_key().unwrap().is_none());
+                }
+                _ => assert!(key.bytes().starts_with(&[0x30])),
+            }
+        }
+    }
+
+    /// All keys but RSA's come from the engine's randomness, which a test can give.
+    #[test]
+    fn the_same_randomness_makes_the_same_key() {
+        for spec in KeySpec::ALL.into_iter().filter(|spec| !spec.is_slow()) {
+            let make = |seed| SecretKey::generate(spec, &SeededRandom::new(seed)).ok();
+            let [one, same, other] = [make(1), make(1), make(2)];
+            let bytes = |key: &Option<SecretKey>| key.as_ref().map(|key| key.bytes().to_vec());
+            assert_eq!(bytes(&one), bytes(&same));
+            assert!(one.is_none() || bytes(&one) != bytes(&other));
+        }
+    }
+
+    /// Another library reads the PKCS#8 and the SPKI that this one draws by hand, and takes its signatures.
+    #[test]
+    fn ed25519_keys_are_read_elsewhere() {
+        let key = SecretKey::generate(KeySpec::Ed25519, &SeededRandom::new(1)).ok().unwrap();
+        let spki = key.public_key().ok().flatten().unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&key.to_pkcs8()).unwrap();
+        assert!(spki.ends_with(pair.public_key().as_ref()));
+        let algorithm = SigningAlgorithm::Ed25519;
+        let signature =
+            key.sign(algorithm, &Message::Raw(b"message"), &SeededRandom::new(2)).ok().unwrap();
+        assert_eq!(signature, pair.sign(b"message").as_ref());
+        let elsewhere = UnparsedPublicKey::new(&signature::ED25519, &spki);
+        elsewhere.verify(b"message", &signature).unwrap();
+    }
+
+    #[test]
+    fn bytes_of_another_spec_are_no_key() {
+        let random = SeededRandom::new(1);
+        for (made, read) in [
+            (KeySpec::P256, KeySpec::P384),
+            (KeySpec::P256, KeySpec::Secp256k1),
+            (KeySpec::P521, KeySpec::Rsa2048),
+            (KeySpec::Rsa2048, KeySpec::Rsa3072),
+            (KeySpec::Rsa2048, KeySpec::P256),
+            (KeySpec::Hmac512, KeySpec::Ed25519),
+            (KeySpec::Hmac512, KeySpec::MlDsa44),
+        ] {
+            let key = SecretKey::generate(made, &random).ok().unwrap();
+            let key = SecretKey::from_bytes(read, Zeroizing::new(key.bytes().to_vec()));
+            assert_eq!(key.public_key(), Err(NotMade), "{made:?} as {read:?}");
+        }
+    }
+}

@@ -69,3 +69,32 @@ impl super::Call<'_> {
         SecretKey::generate(spec, self.random).map_err(|_| Refusal::internal())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keytrail_testkit::SeededRandom;
+
+    #[test]
+    fn a_key_is_ordered_made_and_taken_once() {
+        let workbench = Workbench::default();
+        assert!(!workbench.has_order());
+        assert!(workbench.take_or_order(KeySpec::Ed25519).is_err() && workbench.has_order());
+        workbench.make(&SeededRandom::new(1));
+        assert!(!workbench.has_order());
+        assert!(workbench.take_or_order(KeySpec::Ed25519).is_ok());
+        assert!(workbench.take_or_order(KeySpec::Ed25519).is_err() && workbench.has_order());
+    }
+
+    /// Else the call would run, order and fail for ever.
+    #[test]
+    fn what_cannot_be_made_is_not_ordered_again() {
+        let workbench = Workbench::default();
+        assert!(workbench.take_or_order(KeySpec::SymmetricDefault).is_err());
+        workbench.make(&SeededRandom::new(1));
+        for _ in 0..2 {
+            assert!(workbench.take_or_order(KeySpec::SymmetricDefault).is_err());
+            assert!(!workbench.has_order());
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keytrail_kms::{ErrorCode, Message};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, HELLO, arn, base64, call, check_refused, key_of, text, with};
@@ -277,4 +278,38 @@ fn macs_are_as_long_as_their_hash_and_verify_only_whole_and_unchanged() {
         );
         check_refused(&bench, "GenerateMac", &with(&input, json!({"MacAlgorithm": other})), &text);
     }
+}
+
+#[test]
+fn typed_calls_do_what_the_json_does() {
+    let bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let [rsa, hmac, agreement] = [
+        key_of(&bench, "RSA_2048", "SIGN_VERIFY"),
+        key_of(&bench, "HMAC_512", "GENERATE_VERIFY_MAC"),
+        key_of(&bench, "ECC_NIST_P521", "KEY_AGREEMENT"),
+    ];
+    let (algorithm, digest) = ("RSASSA_PSS_SHA_512", Message::Digest(&[7; 64]));
+    let signature = engine.sign(&root, &rsa, algorithm, digest).unwrap();
+    engine.verify(&root, &rsa, algorithm, digest, &signature).unwrap();
+    let refused = engine.verify(&root, &rsa, algorithm, Message::Raw(&[7; 64]), &signature);
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::KMSInvalidSignatureException);
+    let mac = engine.generate_mac(&root, &hmac, "HMAC_SHA_512", b"message").unwrap();
+    engine.verify_mac(&root, &hmac, "HMAC_SHA_512", b"message", &mac).unwrap();
+    let refused = engine.verify_mac(&root, &hmac, "HMAC_SHA_512", b"another", &mac);
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::KMSInvalidMacException);
+    let public_key = engine.public_key(&root, &agreement).unwrap();
+    assert_eq!((&*public_key.key_spec, &*public_key.key_usage), ("ECC_NIST_P521", "KEY_AGREEMENT"));
+    let shared =
+        engine.derive_shared_secret(&root, &agreement, &public_key.public_key).ok().unwrap();
+    assert_eq!(shared.len(), 66);
+
+    let [one, two] = [bench.key(), bench.key()];
+    let pair = engine.generate_data_key_pair(&root, &one, "ECC_NIST_P256", &[("a", "b")]);
+    let pair = pair.ok().unwrap();
+    let moved =
+        engine.re_encrypt(&root, &pair.private_key_ciphertext_blob, &[("a", "b")], &two, &[]);
+    let opened = engine.decrypt(&root, &moved.ok().unwrap().ciphertext_blob, &[]).ok().unwrap();
+    assert_eq!(opened.plaintext, pair.private_key_plaintext);
+    assert_eq!(engine.generate_random(&root, 33).ok().unwrap().len(), 33);
 }

@@ -3,6 +3,8 @@
 //! Each method builds the API's JSON and goes through [`Engine::call`]: there is one path to an operation, and it is the
 //! audited one. Texts of errors and records are therefore the same, whichever way a call comes in.
 
+mod cryptography;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keytrail_auth::{AccessKey, AccessKeyId, SecretAccessKey};
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::reply::Reply;
 use crate::{Answer, Caller, Engine, KmsError};
+
+pub use cryptography::{DataKeyPair, Message, PublicKey};
 
 /// What `CreateKey` takes; `..CreateKeyRequest::default()` is a key under the default policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
