@@ -210,8 +210,12 @@ error_codes! {
     DryRunOperationException,
     /// IAM: the user exists.
     EntityAlreadyExistsException,
+    /// The import token is older than 24 hours.
+    ExpiredImportTokenException,
     /// The ciphertext belongs to another key than the one named.
     IncorrectKeyException,
+    /// The material is not one for this key, or not the one that it was.
+    IncorrectKeyMaterialException,
     /// The alias name has a character that it must not have.
     InvalidAliasNameException,
     /// The text is no ARN of a key or alias.
@@ -222,6 +226,8 @@ error_codes! {
     InvalidGrantIdException,
     /// The grant token is none of ours.
     InvalidGrantTokenException,
+    /// The import token is none of ours, or one for another key.
+    InvalidImportTokenException,
     /// The key's usage or spec does not fit the operation or algorithm.
     InvalidKeyUsageException,
     /// The marker is none that a list operation gave.

@@ -18,7 +18,7 @@ use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
 use crate::names::{AliasName, KeyArn, KeyReference};
-use crate::parameters::{Description, IncludeKeyMaterial, Marker, PolicyName};
+use crate::parameters::{Description, IncludeKeyMaterial, Marker, MaterialDescription, PolicyName};
 use crate::tags::{Tag, TagKey};
 
 /// All that the record of one call says beside who, when and whether.
@@ -59,6 +59,7 @@ pub(crate) enum Fact {
     KeyArn(KeyArn),
     /// The member's name, and the material: `ReEncrypt` has two.
     Material(&'static str, MaterialId),
+    KeyMaterialDescription(MaterialDescription),
     KeyMetadata(Box<KeyFacts>),
     KeyStatePendingDeletion,
     GrantConstraint(GrantConstraint),
@@ -70,7 +71,6 @@ pub(crate) enum Fact {
     Limit(u32),
     Marker(Marker),
     NumberOfBytes(u32),
-    Origin,
     PendingWindowInDays(u32),
     Policy(KeyPolicy),
     /// The only name that a key's policy can have.
@@ -90,6 +90,7 @@ pub(crate) enum Fact {
         created: Timestamp,
     },
     UserName(UserName),
+    ValidTo(Timestamp),
     /// A member whose value is one of the API's own words: an algorithm, a spec, a usage.
     Word(&'static str, &'static str),
 }
@@ -112,6 +113,7 @@ impl Fact {
             Self::KeyId(reference) => ("KeyId", reference.sent().into()),
             Self::KeyArn(arn) => ("KeyId", arn.as_str().into()),
             Self::Material(name, id) => (*name, id.to_string().into()),
+            Self::KeyMaterialDescription(text) => ("KeyMaterialDescription", text.as_str().into()),
             Self::KeyMetadata(metadata) => ("KeyMetadata", metadata.to_record()),
             Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
             Self::GrantConstraint(constraint) => ("Constraints", constraint_object(constraint)),
@@ -126,7 +128,6 @@ impl Fact {
             Self::Limit(limit) => ("Limit", (*limit).into()),
             Self::Marker(marker) => ("Marker", marker.as_str().into()),
             Self::NumberOfBytes(bytes) => ("NumberOfBytes", (*bytes).into()),
-            Self::Origin => ("Origin", KeyFacts::ORIGIN.into()),
             Self::PendingWindowInDays(days) => ("PendingWindowInDays", (*days).into()),
             Self::Policy(policy) => ("Policy", policy.as_str().into()),
             Self::PolicyNameDefault => ("PolicyName", "default".into()),
@@ -143,6 +144,7 @@ impl Fact {
             Self::OtherKey(name, reference) => (*name, reference.sent().into()),
             Self::User { arn, id, name, created } => ("User", user(arn, id, name, *created)),
             Self::UserName(name) => ("UserName", name.as_str().into()),
+            Self::ValidTo(date) => ("ValidTo", date.locale().into()),
             Self::Word(name, word) => (*name, (*word).into()),
         })
     }

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keytrail_event::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -186,6 +187,18 @@ impl<'a> Input<'a> {
             self.problem(name, &value, &constraint);
         }
         u32::try_from(number).ok()
+    }
+
+    /// A point in time: seconds since 1970, to the millisecond. One before 1970 is 1970.
+    pub(crate) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let seconds: f64 = self.member(name)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float cast saturates, and never below 0"
+        )]
+        let millis = (seconds * 1000.0).round() as u64;
+        Some(Timestamp::from_unix_nanos(millis.saturating_mul(1_000_000)))
     }
 
     /// A boolean; false when it is not there.

@@ -55,6 +55,7 @@ mod facts;
 mod files;
 mod grant_token;
 mod iam;
+mod import;
 mod input;
 mod last_use;
 mod material;

@@ -131,6 +131,22 @@ impl WrappedMaterial {
         Ok(Self { public_key, ..Self::seal(id, secret.bytes(), key, root_key, random) })
     }
 
+    /// Wraps material from outside; `None` if it is none for a key of this spec.
+    pub(crate) fn import(
+        spec: KeySpec,
+        bytes: &[u8],
+        key: KeyId,
+        root_key: &RootKey,
+        random: &dyn Random,
+    ) -> Option<Self> {
+        if spec == KeySpec::SymmetricDefault {
+            let id = MaterialId::of(key, bytes);
+            return (bytes.len() == 32).then(|| Self::seal(id, bytes, key, root_key, random));
+        }
+        let secret = SecretKey::import(spec, bytes).ok()?;
+        Self::wrap_secret_key(&secret, key, root_key, random).ok()
+    }
+
     fn seal(
         id: MaterialId,
         bytes: &[u8],

@@ -9,6 +9,7 @@ use crate::algorithms::KeyKind;
 use crate::input::lower_first;
 use crate::names::KeyArn;
 use crate::reply::Reply;
+use crate::state::{Expiration, KeyOrigin};
 
 /// What is told about a key.
 #[derive(Debug)]
@@ -22,7 +23,10 @@ pub(crate) struct KeyFacts {
     pub(crate) description: String,
     pub(crate) key_state: &'static str,
     pub(crate) deletion_date: Option<Timestamp>,
-    /// Only of symmetric keys.
+    pub(crate) origin: KeyOrigin,
+    /// Only of imported material.
+    pub(crate) expiration: Option<Expiration>,
+    /// Only of symmetric keys that have or had material.
     pub(crate) current_key_material_id: Option<String>,
 }
 
@@ -34,9 +38,6 @@ enum Value<'a> {
 }
 
 impl KeyFacts {
-    /// The one origin that keys have so far.
-    pub(crate) const ORIGIN: &str = "AWS_KMS";
-
     fn members(&self) -> Vec<(&'static str, Value<'_>)> {
         let spec = self.kind.spec().as_str();
         let (algorithms, names) = self.kind.algorithms();
@@ -51,8 +52,13 @@ impl KeyFacts {
             ("KeyState", Value::Text(self.key_state)),
         ];
         members.extend(self.deletion_date.map(|date| ("DeletionDate", Value::Time(date))));
+        let expiration = self.expiration;
+        let valid_to = expiration.and_then(|expiration| expiration.valid_to);
+        members.extend(valid_to.map(|date| ("ValidTo", Value::Time(date))));
+        members.push(("Origin", Value::Text(self.origin.as_str())));
+        let model = expiration.map(|expiration| expiration.model);
+        members.extend(model.map(|model| ("ExpirationModel", Value::Text(model))));
         members.extend([
-            ("Origin", Value::Text(Self::ORIGIN)),
             ("KeyManager", Value::Text("CUSTOMER")),
             ("CustomerMasterKeySpec", Value::Text(spec)),
             ("KeySpec", Value::Text(spec)),

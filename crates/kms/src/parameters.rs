@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::input::Input;
+use crate::material::MaterialId;
 
 /// The longest description of a key, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 8192;
@@ -64,6 +65,43 @@ impl DataKeySpec {
             Self::Aes256 => 32,
         }
     }
+}
+
+/// What somebody wrote on imported material: at most 256 letters, digits, spaces and `:/_.-`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct MaterialDescription(String);
+
+impl MaterialDescription {
+    pub(crate) fn read(input: &mut Input<'_>) -> Option<Self> {
+        const PATTERN: &str = r"^[a-zA-Z0-9:/_\s.-]+$";
+        let text = input.optional_text("KeyMaterialDescription", 0..=256)?;
+        let allowed = |letter: char| {
+            letter.is_ascii_alphanumeric()
+                || letter.is_ascii_whitespace()
+                || ":/_.-".contains(letter)
+        };
+        if !text.chars().all(allowed) {
+            let constraint = format!("Member must satisfy regular expression pattern: {PATTERN}");
+            input.problem("KeyMaterialDescription", "Value", &constraint);
+        }
+        Some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads which material of a key is meant.
+pub(crate) fn read_material_id(input: &mut Input<'_>) -> Option<MaterialId> {
+    let text = input.optional_text("KeyMaterialId", 64..=64)?;
+    let id = MaterialId::try_from(text.clone()).ok();
+    if id.is_none() && text.len() == 64 {
+        let constraint = "Member must satisfy regular expression pattern: ^[a-f0-9]+$";
+        input.problem("KeyMaterialId", "Value", constraint);
+    }
+    id
 }
 
 /// What `ListKeyRotations` lists.

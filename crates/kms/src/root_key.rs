@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     Material,
     /// A secret access key.
     SecretAccessKey,
+    /// A token for importing material.
+    ImportToken,
     /// The seed of a ledger's signing key.
     SigningSeed,
     /// A grant token, which is kept nowhere.
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Snapshot => "keytrail root 1: snapshot",
             Self::Material => "keytrail root 1: key material",
             Self::SecretAccessKey => "keytrail root 1: secret access key",
+            Self::ImportToken => "keytrail root 1: import token",
             Self::SigningSeed => "keytrail root 1: signing seed",
             Self::GrantToken => "keytrail root 1: grant token",
         }

@@ -27,6 +27,11 @@ pub(super) fn to_pkcs8(seed: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([&PKCS8_HEAD[..], seed].concat())
 }
 
+/// The seed in a PKCS#8 as [`to_pkcs8`] writes it; others have attributes or the public key besides, and are not taken.
+pub(super) fn seed_of_pkcs8(pkcs8: &[u8]) -> Option<&[u8]> {
+    pkcs8.strip_prefix(&PKCS8_HEAD).filter(|seed| seed.len() == super::SEED_LEN)
+}
+
 /// A signature: 64 bytes.
 pub(super) fn sign(
     seed: &[u8],

@@ -25,6 +25,18 @@ pub(super) const MU_LEN: usize = 64;
 const SPKI_HEAD: [u8; 22] =
     *b"\x30\x82\x00\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x00\x03\x82\x00\x00\x00";
 
+/// `PrivateKeyInfo` up to the 32 bytes of the seed (RFC 9881 §6, the form with the seed alone). The algorithm's last number,
+/// at offset 17, differs.
+const PKCS8_HEAD: [u8; 22] =
+    *b"\x30\x34\x02\x01\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x00\x04\x22\x80\x20";
+
+/// The seed in a PKCS#8 that has nothing but the seed.
+pub(super) fn seed_of_pkcs8(spec: KeySpec, pkcs8: &[u8]) -> Option<&[u8]> {
+    let mut head = PKCS8_HEAD;
+    head[17] = spki_head(spec)[16];
+    pkcs8.strip_prefix(&head).filter(|seed| seed.len() == super::SEED_LEN)
+}
+
 /// The head of a spec's public key.
 fn spki_head(spec: KeySpec) -> [u8; 22] {
     let (number, key_len): (u8, u16) = match spec {

@@ -8,6 +8,7 @@
 
 mod ec;
 mod ed25519;
+mod import;
 mod mac;
 mod message;
 mod ml_dsa;

@@ -1,4 +1,5 @@
-//! What the passing of time does to keys: the end of a waiting time deletes one, the end of a period rotates one.
+//! What the passing of time does to keys: the end of a waiting time deletes one, the end of a period rotates
+//! one, and imported material expires.
 //!
 //! It is done when the engine is opened and before each call, by the given clock: there is no thread of its own, and no call
 //! can meet a key that should be gone, or encrypt under a material that should be old. Each of these leaves CloudTrail's
@@ -20,7 +21,6 @@ use super::Engine;
 use super::call::{key_element, service_event};
 use crate::environment::random_bytes;
 use crate::material::{Material, WrappedMaterial};
-use crate::metadata::KeyFacts;
 use crate::state::{Change, Due, Key, KeyMaterial, Rotation, RotationKind, State};
 
 /// The ledger did not take the record, or the state is lost to a panic.
@@ -70,24 +70,35 @@ impl Engine {
                 (Record { response_elements, ..record }, Change::KeyDeleted(key.id))
             }
             Due::Rotation(kind) => self.rotate(key, kind, now),
+            Due::Expiry(id) => {
+                let details = Json::object()
+                    .with("keyId", key.id.to_string())
+                    .with("keyMaterialId", id.to_string());
+                let record = self.key_event("DeleteExpiredKeyMaterial", key, now);
+                let change = Change::MaterialDeleted { key: key.id, material: Some(id) };
+                (Record { service_event_details: Some(details), ..record }, change)
+            }
         }
     }
 
     fn rotate(&self, key: &Key, kind: RotationKind, now: Timestamp) -> (Record, Change) {
-        let random = &*self.environment.random;
-        let material = Material::generate(key.id, random);
-        let wrapped = WrappedMaterial::wrap(&material, key.id, &self.root_key, random);
+        let rotation = Rotation { date: now, kind };
+        let (current, change) = if let Some(waiting) = key.materials.waiting() {
+            (waiting.id(), Change::ImportedKeyRotated { key: key.id, rotation })
+        } else {
+            let random = &*self.environment.random;
+            let material = Material::generate(key.id, random);
+            let wrapped = WrappedMaterial::wrap(&material, key.id, &self.root_key, random);
+            let new = KeyMaterial::new(wrapped, rotation);
+            (material.id(), Change::KeyRotated { key: key.id, material: new })
+        };
         let details = Json::object()
             .with("rotationType", kind.as_str())
-            .with("keyOrigin", KeyFacts::ORIGIN)
-            .with("previousKeyMaterialId", key.material_id().to_string())
-            .with("currentKeyMaterialId", material.id().to_string())
+            .with("keyOrigin", key.origin.as_str())
+            .with_some("previousKeyMaterialId", key.material_id().map(|id| id.to_string()))
+            .with("currentKeyMaterialId", current.to_string())
             .with("keyId", key.id.to_string());
         let record = self.key_event("RotateKey", key, now);
-        let change = Change::KeyRotated {
-            key: key.id,
-            material: KeyMaterial::new(wrapped, Rotation { date: now, kind }),
-        };
         (Record { service_event_details: Some(details), ..record }, change)
     }
 

@@ -1,4 +1,4 @@
-//! `CreateKey`: a new key of any kind, enabled, under the default policy or a given one.
+//! `CreateKey`: a new key of any kind, enabled or waiting for its import, under the default policy or a given one.
 
 use keytrail_auth::KeyPolicy;
 
@@ -11,15 +11,15 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::material::{Material, WrappedMaterial};
-use crate::metadata::KeyFacts;
 use crate::names::KeyId;
 use crate::parameters::Description;
 use crate::reply::Reply;
-use crate::state::{Change, Key};
+use crate::state::{Change, Key, KeyOrigin};
 use crate::tags::{Tag, read_tags};
 
 struct Request {
     kind: KeyKind,
+    origin: KeyOrigin,
     description: Description,
     policy: Option<KeyPolicy>,
     bypass_lockout_check: bool,
@@ -29,11 +29,12 @@ struct Request {
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
         let kind = SentKind::read(&mut input)?;
-        check_origin(&mut input)?;
+        let origin = read_origin(&mut input)?;
         let policy = input.optional_text("Policy", 1..=131_072);
         let (tags, tags_well) = read_tags(&mut input);
         let request = Self {
             kind: KeyKind::default(),
+            origin,
             description: Description::read(&mut input),
             policy: None,
             bypass_lockout_check: input.flag("BypassPolicyLockoutSafetyCheck"),
@@ -46,41 +47,46 @@ impl Request {
     }
 }
 
-/// Refuses origins and keys that are not here; they are told apart from nonsense.
-fn check_origin(input: &mut Input<'_>) -> Result<(), Refusal> {
-    const ORIGINS: &[&str] = &[KeyFacts::ORIGIN, "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
-    let origin = input.choice("Origin", ORIGINS).unwrap_or(KeyFacts::ORIGIN);
+/// Reads where the material is to come from. Origins and keys that are not here are told apart from nonsense.
+fn read_origin(input: &mut Input<'_>) -> Result<KeyOrigin, Refusal> {
+    const ORIGINS: &[&str] = &["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
+    let origin = input.choice("Origin", ORIGINS);
     let unsupported = |what: &str| {
         let text = format!("{what} is not supported yet.");
         Err(Refusal::new(ErrorCode::UnsupportedOperationException, text))
     };
-    if origin != KeyFacts::ORIGIN {
-        return unsupported(&format!("Origin {origin}"));
-    }
+    let origin = match origin {
+        None | Some("AWS_KMS") => KeyOrigin::AwsKms,
+        Some("EXTERNAL") => KeyOrigin::External,
+        Some(other) => return unsupported(&format!("Origin {other}")),
+    };
     if input.flag("MultiRegion") {
         return unsupported("MultiRegion");
     }
     match ["CustomKeyStoreId", "XksKeyId"].into_iter().find(|name| input.has(name)) {
         Some(name) => unsupported(name),
-        None => Ok(()),
+        None => Ok(origin),
     }
 }
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
-    let Request { kind, description, policy, bypass_lockout_check, tags } = Request::read(input)?;
+    let request = Request::read(input)?;
     let _created_by = call.authorize_identity("kms:CreateKey", "*")?;
-    if tags.is_some() {
+    if request.tags.is_some() {
         let _tagged_by = call.authorize_identity("kms:TagResource", "*")?;
     }
-    facts.parameters =
-        parameters(kind, &description, policy.as_ref(), bypass_lockout_check, tags.as_ref());
+    facts.parameters = parameters(&request);
+    let Request { kind, origin, description, policy, bypass_lockout_check, tags } = request;
     let id = KeyId::from_random(random_bytes(call.random));
     let arn = id.arn(call.config);
     if let Some(policy) = policy.as_ref().filter(|_| !bypass_lockout_check) {
         check_lockout(call, arn.as_str(), policy)?;
     }
     let policy = policy.unwrap_or_else(|| KeyPolicy::default_for(&call.config.account));
-    let wrapped = new_material(call, kind.spec(), id)?;
+    let wrapped = match origin {
+        KeyOrigin::AwsKms => Some(new_material(call, kind.spec(), id)?),
+        KeyOrigin::External => None,
+    };
     let attributes = (description, policy, tags.unwrap_or_default());
     let key = Key::new((id, arn.clone()), call.now, kind, attributes, wrapped);
     let metadata = key.metadata(call.config);
@@ -101,24 +107,19 @@ fn new_material(call: &Call<'_>, spec: KeySpec, id: KeyId) -> Result<WrappedMate
 }
 
 /// Defaults are filled in; what has no default is there only when it was sent.
-fn parameters(
-    kind: KeyKind,
-    description: &Description,
-    policy: Option<&KeyPolicy>,
-    bypass_lockout_check: bool,
-    tags: Option<&Vec<Tag>>,
-) -> Vec<Fact> {
+fn parameters(request: &Request) -> Vec<Fact> {
+    let Request { kind, origin, description, policy, bypass_lockout_check, tags } = request;
     let spec = kind.spec().as_str();
     let mut facts = vec![
         Fact::Description(description.clone()),
         Fact::Word("KeyUsage", kind.usage().as_str()),
-        Fact::Origin,
+        Fact::Word("Origin", origin.as_str()),
         Fact::Word("KeySpec", spec),
         Fact::Word("CustomerMasterKeySpec", spec),
-        Fact::BypassPolicyLockoutSafetyCheck(bypass_lockout_check),
+        Fact::BypassPolicyLockoutSafetyCheck(*bypass_lockout_check),
     ];
-    facts.extend(policy.cloned().map(Fact::Policy));
-    facts.extend(tags.cloned().map(Fact::Tags));
+    facts.extend(policy.clone().map(Fact::Policy));
+    facts.extend(tags.clone().map(Fact::Tags));
     facts
 }
 

@@ -8,7 +8,6 @@ use crate::algorithms::{KeyAgreementAlgorithm, KeyUsage, NotAPeer};
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::metadata::KeyFacts;
 use crate::names::{KeyReference, Naming};
 use crate::parameters::refuse_grants_and_recipients;
 use crate::reply::Reply;
@@ -56,6 +55,6 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
         .json("KeyId", key.arn.as_str())
         .blob("SharedSecret", &shared)
         .json("KeyAgreementAlgorithm", algorithm.as_str())
-        .json("KeyOrigin", KeyFacts::ORIGIN)
+        .json("KeyOrigin", key.origin.as_str())
         .finish())
 }

@@ -15,6 +15,8 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let _disabled_by = call.authorize("kms:DisableKeyRotation", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
+    key.check_rotates()?;
+    key.check_made_here()?;
     key.check_enabled()?;
     Ok((Reply::empty(), Change::RotationDisabled(key.id)))
 }

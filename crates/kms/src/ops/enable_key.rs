@@ -27,6 +27,7 @@ pub(super) fn switch(
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
     key.check_not_pending()?;
+    key.check_imported()?;
     // Since December 2022 AWS names the key here, so that a search by ARN finds the call.
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
     Ok((Reply::empty(), change(key.id)))

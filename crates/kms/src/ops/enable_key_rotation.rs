@@ -19,8 +19,9 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let _enabled_by = call.authorize("kms:EnableKeyRotation", key)?;
     facts.parameters = vec![Fact::KeyId(reference), Fact::RotationPeriodInDays(days)];
     facts.resources.push(key.arn.clone());
-    key.check_enabled()?;
     key.check_rotates()?;
+    key.check_made_here()?;
+    key.check_enabled()?;
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
     let schedule = RotationSchedule::starting(call.now, days);
     Ok((Reply::empty(), Change::RotationEnabled { key: key.id, schedule }))

@@ -107,7 +107,7 @@ impl Under<'_> {
 
     /// The material that encrypts; only symmetric keys show theirs.
     pub(super) fn material_id(&self) -> Option<MaterialId> {
-        self.key.is_symmetric().then(|| self.key.material_id())
+        self.key.material_id().filter(|_| self.key.is_symmetric())
     }
 }
 

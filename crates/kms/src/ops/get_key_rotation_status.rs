@@ -21,6 +21,7 @@ pub(super) fn run(
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
     key.check_rotates()?;
+    key.check_made_here()?;
     let schedule = key.rotation.filter(|_| key.deletion_date().is_none());
     Ok(Reply::object(0)
         .json("KeyId", key.arn.as_str())

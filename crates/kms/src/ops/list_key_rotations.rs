@@ -43,6 +43,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
     facts.resources.push(key.arn.clone());
+    key.check_rotates()?;
     let all = include == Some(IncludeKeyMaterial::All);
     let rest = rest.filter(|material| all || material.rotation.is_some());
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
@@ -59,11 +60,26 @@ fn place_behind(key: &Key, marker: Option<&Marker>) -> Result<usize, Refusal> {
 }
 
 fn entry(key: &Key, material: &KeyMaterial) -> Reply {
-    let current = material.id() == key.material_id();
+    let is = |other: Option<&KeyMaterial>| other.is_some_and(|other| other.id() == material.id());
+    let state = match () {
+        () if is(key.materials.waiting()) => "PENDING_ROTATION",
+        () if is(key.materials.current()) => "CURRENT",
+        () => "NON_CURRENT",
+    };
+    let imported = if material.wrapped().is_some() { "IMPORTED" } else { "PENDING_IMPORT" };
     Reply::object(0)
         .json("KeyId", key.id.to_string())
         .json("KeyMaterialId", material.id().to_string())
-        .json("KeyMaterialState", if current { "CURRENT" } else { "NON_CURRENT" })
+        .maybe(material.import.as_ref(), |reply, import| {
+            reply
+                .maybe(import.description.as_ref(), |reply, text| {
+                    reply.json("KeyMaterialDescription", text.as_str())
+                })
+                .json("ImportState", imported)
+                .json("ExpirationModel", import.expiration_model())
+                .maybe(import.expires, |reply, date| reply.time("ValidTo", date))
+        })
+        .json("KeyMaterialState", state)
         .maybe(material.rotation, |reply, rotation| {
             reply.time("RotationDate", rotation.date).json("RotationType", rotation.kind.as_str())
         })

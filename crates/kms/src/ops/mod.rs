@@ -14,6 +14,7 @@ mod create_key;
 mod custom_key_stores;
 mod decrypt;
 mod delete_alias;
+mod delete_imported_key_material;
 mod derive_shared_secret;
 mod describe_key;
 mod disable_key;
@@ -28,7 +29,9 @@ mod generate_random;
 mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
+mod get_parameters_for_import;
 mod get_public_key;
+mod import_key_material;
 mod key_kind;
 mod list_aliases;
 mod list_grants;
@@ -136,10 +139,6 @@ const fn change(
     Operation { name, read_only: false, run: Run::Change(run) }
 }
 
-const fn later_read(name: &'static str) -> Operation {
-    Operation { name, read_only: true, run: Run::Unsupported }
-}
-
 const fn later_change(name: &'static str) -> Operation {
     Operation { name, read_only: false, run: Run::Unsupported }
 }
@@ -156,7 +155,7 @@ const OPERATIONS: &[Operation] = &[
     read("Decrypt", decrypt::run),
     change("DeleteAlias", delete_alias::run),
     change("DeleteCustomKeyStore", custom_key_stores::delete),
-    later_change("DeleteImportedKeyMaterial"),
+    change("DeleteImportedKeyMaterial", delete_imported_key_material::run),
     read("DeriveSharedSecret", derive_shared_secret::run),
     read("DescribeCustomKeyStores", custom_key_stores::describe),
     read("DescribeKey", describe_key::run),
@@ -175,9 +174,9 @@ const OPERATIONS: &[Operation] = &[
     read("GetKeyLastUsage", get_key_last_usage::run),
     read("GetKeyPolicy", get_key_policy::run),
     read("GetKeyRotationStatus", get_key_rotation_status::run),
-    later_read("GetParametersForImport"),
+    read("GetParametersForImport", get_parameters_for_import::run),
     read("GetPublicKey", get_public_key::run),
-    later_change("ImportKeyMaterial"),
+    change("ImportKeyMaterial", import_key_material::run),
     read("ListAliases", list_aliases::run),
     read("ListGrants", list_grants::run),
     read("ListKeyPolicies", list_key_policies::run),

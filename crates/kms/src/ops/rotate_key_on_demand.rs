@@ -1,4 +1,5 @@
-//! `RotateKeyOnDemand`: a new material now, whatever the schedule says, which goes on as before.
+//! `RotateKeyOnDemand`: a new material now, whatever the schedule says, which goes on as before. A key with
+//! imported material takes the one that waits for it.
 //!
 //! As with AWS the call only begins it. The rotation itself is the service's, with a record of its own that stands right
 //! behind this one (`engine::due`).
@@ -9,7 +10,7 @@ use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
 use crate::reply::Reply;
-use crate::state::{Change, Key};
+use crate::state::{Change, Key, KeyOrigin};
 
 /// Rotations on demand that a key may have; AWS's quota.
 const ROTATIONS_ON_DEMAND_MAX: usize = 25;
@@ -25,9 +26,13 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let _rotated_by = call.authorize("kms:RotateKeyOnDemand", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone());
-    key.check_enabled()?;
     key.check_rotates()?;
+    key.check_enabled()?;
     check_alone(call, key)?;
+    if key.origin == KeyOrigin::External && key.materials.waiting().is_none() {
+        let text = format!("No available key material pending rotation for the key: {}.", key.arn);
+        return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
+    }
     if key.materials.rotations_on_demand() >= ROTATIONS_ON_DEMAND_MAX {
         let text = format!(
             "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be \

@@ -8,9 +8,10 @@ use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessKeyEntry, Alias, Founded, Grant, GrantId, Key, KeyMaterial, KeyState, RotationSchedule,
-    State, User, unix_nanos,
+    AccessKeyEntry, Alias, Founded, Grant, GrantId, Import, Key, KeyMaterial, KeyState, Rotation,
+    RotationSchedule, State, User, unix_nanos,
 };
+use crate::material::{MaterialId, WrappedMaterial};
 use crate::names::{AliasName, KeyId};
 use crate::parameters::{Description, PolicyName};
 use crate::tags::{Tag, TagKey};
@@ -54,6 +55,21 @@ pub(crate) enum Change {
     KeyRotated {
         key: KeyId,
         material: KeyMaterial,
+    },
+    /// The imported material that waited encrypts from then on.
+    ImportedKeyRotated {
+        key: KeyId,
+        rotation: Rotation,
+    },
+    MaterialImported {
+        key: KeyId,
+        material: Box<WrappedMaterial>,
+        import: Import,
+    },
+    /// Nothing is deleted if there was nothing to delete.
+    MaterialDeleted {
+        key: KeyId,
+        material: Option<MaterialId>,
     },
     AliasCreated {
         name: AliasName,
@@ -129,6 +145,8 @@ impl Change {
             | Self::RotationEnabled { key, .. }
             | Self::RotationDisabled(key)
             | Self::RotationRequested { key, .. }
+            | Self::MaterialImported { key, .. }
+            | Self::MaterialDeleted { key, .. }
             | Self::DescriptionPut { key, .. }
             | Self::TagsPut { key, .. }
             | Self::TagsRemoved { key, .. } => state.keys.contains_key(key),
@@ -136,6 +154,9 @@ impl Change {
                 let key = state.keys.get(key);
                 material.rotation.is_some()
                     && key.is_some_and(|key| key.materials.find(material.id()).is_none())
+            }
+            Self::ImportedKeyRotated { key, .. } => {
+                state.keys.get(key).is_some_and(|key| key.materials.waiting().is_some())
             }
             Self::AliasCreated { name, alias } => {
                 !state.aliases.contains_key(name) && state.keys.contains_key(&alias.target)
@@ -176,6 +197,9 @@ impl Change {
                 | Self::RotationDisabled(_)
                 | Self::RotationRequested { .. }
                 | Self::KeyRotated { .. }
+                | Self::ImportedKeyRotated { .. }
+                | Self::MaterialImported { .. }
+                | Self::MaterialDeleted { .. }
         )
     }
 }
@@ -213,6 +237,15 @@ impl State {
                 self.alter(key, |key| key.rotation_requested = Some(date));
             }
             Change::KeyRotated { key, material } => self.alter(key, |key| key.rotate(material)),
+            Change::ImportedKeyRotated { key, rotation } => {
+                self.alter(key, |key| key.rotate_to_waiting(rotation));
+            }
+            Change::MaterialImported { key, material, import } => {
+                self.alter(key, |key| key.import(*material, import));
+            }
+            Change::MaterialDeleted { key, material } => {
+                self.alter(key, |key| key.delete_material(material));
+            }
             Change::AliasCreated { name, alias } => drop(self.aliases.insert(name, alias)),
             Change::AliasUpdated { name, target, date } => {
                 if let Some(alias) = self.aliases.get_mut(&name) {

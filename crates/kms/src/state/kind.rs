@@ -4,12 +4,13 @@
 
 use keytrail_auth::Authorized;
 
-use super::Key;
+use super::{Key, KeyMaterial};
 use crate::RootKey;
 use crate::algorithms::{
     EncryptionAlgorithm, KeySpec, KeyUsage, MacAlgorithm, PublicKey, SecretKey, SigningAlgorithm,
 };
 use crate::error::{ErrorCode, Refusal};
+use crate::material::WrappedMaterial;
 
 impl Key {
     /// Whether its ciphertexts are blobs that name their key and have an encryption context.
@@ -73,19 +74,18 @@ impl Key {
         if self.is_symmetric() || authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
-        self.materials
-            .current()
-            .wrapped
-            .unwrap_secret_key(self.kind.spec(), self.id, root_key)
-            .map_err(|_| Refusal::internal())
+        let material = self.materials.current().and_then(KeyMaterial::wrapped);
+        material
+            .and_then(|material| {
+                material.unwrap_secret_key(self.kind.spec(), self.id, root_key).ok()
+            })
+            .ok_or_else(Refusal::internal)
     }
 
     /// The public key of an asymmetric key.
     pub(crate) fn public_key(&self) -> Option<PublicKey<'_>> {
-        self.materials
-            .current()
-            .wrapped
-            .public_key()
-            .map(|spki| PublicKey { spec: self.kind.spec(), spki })
+        let material = self.materials.current().and_then(KeyMaterial::wrapped);
+        let spki = material.and_then(WrappedMaterial::public_key);
+        spki.map(|spki| PublicKey { spec: self.kind.spec(), spki })
     }
 }

@@ -6,6 +6,7 @@
 
 mod change;
 mod grants;
+mod import;
 mod kind;
 mod materials;
 
@@ -26,7 +27,10 @@ use crate::{Config, RootKey};
 
 pub(crate) use change::Change;
 pub(crate) use grants::{Grant, GrantId, GrantName, Grants};
-pub(crate) use materials::{KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule};
+pub(crate) use import::{Expiration, KeyOrigin, Status};
+pub(crate) use materials::{
+    Import, KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule,
+};
 
 /// The whole state of one engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,6 +70,9 @@ pub(crate) struct Key {
     pub(crate) description: Description,
     pub(crate) policy: KeyPolicy,
     pub(crate) tags: Vec<Tag>,
+    #[serde(default)]
+    pub(crate) origin: KeyOrigin,
+    /// What people made of it. What it may be used for depends on its materials too: [`Key::status`].
     pub(crate) state: KeyState,
     pub(crate) materials: Materials,
     /// Automatic rotation, if it is enabled. It rests while the key is not enabled.
@@ -76,7 +83,7 @@ pub(crate) struct Key {
     pub(crate) rotation_requested: Option<Timestamp>,
 }
 
-/// What may be done with a key
+/// What people made of a key
 /// ([key states](https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum KeyState {
@@ -101,6 +108,8 @@ pub(crate) struct DueAt {
 pub(crate) enum Due {
     Deletion,
     Rotation(RotationKind),
+    /// Imported material is deleted.
+    Expiry(MaterialId),
 }
 
 /// A second name of a key.
@@ -165,13 +174,13 @@ impl State {
 }
 
 impl Key {
-    /// A new key, enabled, with its material.
+    /// A new key, with its material; without one it waits for its import.
     pub(crate) fn new(
         (id, arn): (KeyId, KeyArn),
         created: Timestamp,
         kind: KeyKind,
         (description, policy, tags): (Description, KeyPolicy, Vec<Tag>),
-        material: WrappedMaterial,
+        material: Option<WrappedMaterial>,
     ) -> Self {
         Self {
             id,
@@ -181,8 +190,9 @@ impl Key {
             description,
             policy,
             tags,
+            origin: if material.is_some() { KeyOrigin::AwsKms } else { KeyOrigin::External },
             state: KeyState::Enabled,
-            materials: Materials::first(material),
+            materials: material.map(Materials::first).unwrap_or_default(),
             rotation: None,
             rotation_requested: None,
         }
@@ -195,50 +205,56 @@ impl Key {
         authorized: &Authorized,
         root_key: &RootKey,
     ) -> Result<Material, Refusal> {
-        self.open(self.materials.current(), authorized, root_key)
+        let material = self.materials.current().and_then(KeyMaterial::wrapped);
+        self.open(material.ok_or_else(Refusal::internal)?, authorized, root_key)
     }
 
-    /// Opens the material with this id, whether it still encrypts or not; `None` if the key never had it.
+    /// Opens the material with this id, whether it still encrypts or not; `None` if the key does not have it.
     pub(crate) fn material_with(
         &self,
         id: MaterialId,
         authorized: &Authorized,
         root_key: &RootKey,
     ) -> Result<Option<Material>, Refusal> {
-        let material = self.materials.find(id);
+        let material = self.materials.find(id).and_then(KeyMaterial::wrapped);
         material.map(|material| self.open(material, authorized, root_key)).transpose()
     }
 
     fn open(
         &self,
-        material: &KeyMaterial,
+        material: &WrappedMaterial,
         authorized: &Authorized,
         root_key: &RootKey,
     ) -> Result<Material, Refusal> {
         if authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
-        material.wrapped.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
+        material.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
     }
 
-    /// The id of the material that encrypts now.
-    pub(crate) fn material_id(&self) -> MaterialId {
-        self.materials.current().id()
+    /// The id of the material that encrypts now; a key into which nothing was imported yet has none.
+    pub(crate) fn material_id(&self) -> Option<MaterialId> {
+        self.materials.current().map(KeyMaterial::id)
     }
 
-    /// What happens to it next by itself. A key that is not enabled is not rotated: its rotation waits.
+    /// What happens to it next by itself. A key that may not be used is not rotated: its rotation waits.
     pub(crate) fn due(&self) -> Option<DueAt> {
-        match self.state {
-            KeyState::PendingDeletion { date } => Some(DueAt { date, what: Due::Deletion }),
-            KeyState::Disabled => None,
-            KeyState::Enabled => {
-                let at = |date, kind| DueAt { date, what: Due::Rotation(kind) };
-                let on_demand =
-                    self.rotation_requested.map(|date| at(date, RotationKind::OnDemand));
-                let automatic = self.rotation.map(|plan| at(plan.next, RotationKind::Automatic));
-                on_demand.into_iter().chain(automatic).min_by_key(|due| due.date)
+        let at = |date, what| DueAt { date, what };
+        let (mut deletion, mut on_demand, mut automatic) = (None, None, None);
+        match self.status() {
+            Status::PendingDeletion => {
+                deletion = self.deletion_date().map(|date| at(date, Due::Deletion));
             }
+            Status::Enabled => {
+                let rotation = |date, kind| at(date, Due::Rotation(kind));
+                on_demand =
+                    self.rotation_requested.map(|date| rotation(date, RotationKind::OnDemand));
+                automatic = self.rotation.map(|plan| rotation(plan.next, RotationKind::Automatic));
+            }
+            Status::Disabled | Status::PendingImport => {}
         }
+        let dues = [self.materials.first_expiry(), deletion, on_demand, automatic];
+        dues.into_iter().flatten().min_by_key(|due| due.date)
     }
 
     /// Takes a new material. A rotation by hand leaves the schedule alone.
@@ -255,13 +271,14 @@ impl Key {
 
     /// Refuses unless the key may be used for cryptography.
     pub(crate) fn check_enabled(&self) -> Result<(), Refusal> {
-        match self.state {
-            KeyState::Enabled => Ok(()),
-            KeyState::Disabled => Err(Refusal::new(
+        match self.status() {
+            Status::Enabled => Ok(()),
+            Status::Disabled => Err(Refusal::new(
                 ErrorCode::DisabledException,
                 format!("{} is disabled.", self.arn),
             )),
-            KeyState::PendingDeletion { .. } => self.check_not_pending(),
+            Status::PendingDeletion => self.check_not_pending(),
+            Status::PendingImport => self.check_imported(),
         }
     }
 
@@ -291,22 +308,16 @@ impl Key {
             kind: self.kind,
             arn: self.arn.clone(),
             creation_date: self.created,
-            enabled: self.state == KeyState::Enabled,
+            enabled: self.status() == Status::Enabled,
             description: self.description.as_str().to_owned(),
-            key_state: self.state.as_str(),
+            key_state: self.status().as_str(),
             deletion_date: self.deletion_date(),
-            current_key_material_id: self.is_symmetric().then(|| self.material_id().to_string()),
-        }
-    }
-}
-
-impl KeyState {
-    /// AWS's word.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enabled => "Enabled",
-            Self::Disabled => "Disabled",
-            Self::PendingDeletion { .. } => "PendingDeletion",
+            origin: self.origin,
+            expiration: self.expiration(),
+            current_key_material_id: self
+                .material_id()
+                .filter(|_| self.is_symmetric())
+                .map(|id| id.to_string()),
         }
     }
 }

@@ -387,8 +387,8 @@ fn keys_that_cannot_be_made_are_refused() {
     let bench = Bench::new();
     for (input, expected) in [
         (
-            json!({"Origin": "EXTERNAL"}),
-            "UnsupportedOperationException: Origin EXTERNAL is not supported yet.",
+            json!({"Origin": "AWS_CLOUDHSM"}),
+            "UnsupportedOperationException: Origin AWS_CLOUDHSM is not supported yet.",
         ),
         (
             json!({"MultiRegion": true}),

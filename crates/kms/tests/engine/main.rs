@@ -2,6 +2,7 @@
 //!
 //! - `algorithms`, `signing`: every kind of key with every algorithm; and the ways that calls and keys do not fit.
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
+//! - `import`: material from outside, its comings and goings.
 //! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `model`: every member of every request, spoiled in every way that the API model forbids.
@@ -18,6 +19,7 @@
 mod algorithms;
 mod answers;
 mod grants;
+mod import;
 mod last_use;
 mod management;
 mod model;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use keytrail_event::TlsDetails;
 use serde_json::{Value, json};
 
+use crate::import;
 use crate::support::{Bench, DAY_NS, HELLO, arn, call, text};
 
 /// Compares the last record with its file.
@@ -365,6 +366,32 @@ fn records_of_grants() {
 }
 
 #[test]
+fn records_of_imports() {
+    let bench = Bench::new();
+    let key = import::external_key(&bench);
+    check(&bench, "create-key-external");
+    let parameters = import::Parameters::new(&bench, &key);
+    check(&bench, "get-parameters-for-import");
+    let mut request = parameters.request(&[1; 32]);
+    request["ExpirationModel"] = json!("KEY_MATERIAL_EXPIRES");
+    request["ValidTo"] = json!(1_747_892_865);
+    call(&bench, "ImportKeyMaterial", &request);
+    check(&bench, "import-key-material");
+    request["ImportType"] = json!("EXISTING_KEY_MATERIAL");
+    request["KeyMaterialDescription"] = json!("summer 2025");
+    call(&bench, "ImportKeyMaterial", &request);
+    check(&bench, "import-key-material-again");
+    let mut bench = bench;
+    bench.reopen(|bench| bench.advance(DAY_NS));
+    check(&bench, "delete-expired-key-material");
+    call(&bench, "DeleteImportedKeyMaterial", &json!({"KeyId": key}));
+    check(&bench, "delete-imported-key-material");
+    request["ValidTo"] = json!(1_748_065_665);
+    refuse(&bench, "ImportKeyMaterial", &request);
+    check(&bench, "import-key-material-expired-token");
+}
+
+#[test]
 fn records_of_refusals() {
     let bench = Bench::new();
     let [key, other] = [bench.key(), bench.key()];
@@ -508,6 +535,21 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "responseElements: null",
             "responseElements.keyId: text",
         ],
+    ),
+    ("get-parameters-for-import", "ct-getparametersforimport.0", &[]),
+    (
+        "import-key-material",
+        "ct-importkeymaterial.0",
+        &[
+            "responseElements: null",
+            "responseElements.keyId: text",
+            "responseElements.keyMaterialId: text",
+        ],
+    ),
+    (
+        "delete-expired-key-material",
+        "ct-deleteexpiredkeymaterial.0",
+        &["serviceEventDetails.keyMaterialId: text"],
     ),
     // The example is from before materials had ids.
     (

@@ -9,25 +9,25 @@ use keytrail_testkit::SeededRandom;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::import;
 use crate::support::{Bench, DAY_NS, HELLO, config, root_key, text};
 
 /// What a test does; the number chooses among the keys there are.
 #[derive(Debug, Clone)]
 enum Step {
     Create,
-    Enable(usize),
-    Disable(usize),
+    /// An operation that is told nothing but its key.
+    Named(&'static str, usize),
     Schedule(usize),
-    Cancel(usize),
     Alias(usize, u8),
     MoveAlias(usize, u8),
     DropAlias(u8),
     Describe(usize, u8),
     Tag(usize, u8),
     Untag(usize, u8),
-    RotateYearly(usize),
-    RotateNoMore(usize),
-    RotateNow(usize),
+    CreateExternal,
+    /// Which key, which bytes, and whether they are said to be new.
+    Import(usize, u8, bool),
     Policy(usize),
     Encrypt(usize),
     CreateUser(u8),
@@ -50,19 +50,23 @@ fn step() -> impl Strategy<Value = Step> {
     let which = 0..8_usize;
     prop_oneof![
         3 => Just(Step::Create),
-        2 => which.clone().prop_map(Step::Enable),
-        2 => which.clone().prop_map(Step::Disable),
+        2 => which.clone().prop_map(|key| Step::Named("EnableKey", key)),
+        2 => which.clone().prop_map(|key| Step::Named("DisableKey", key)),
         2 => which.clone().prop_map(Step::Schedule),
-        2 => which.clone().prop_map(Step::Cancel),
+        2 => which.clone().prop_map(|key| Step::Named("CancelKeyDeletion", key)),
         2 => (which.clone(), 0..6_u8).prop_map(|(key, name)| Step::Alias(key, name)),
         1 => (which.clone(), 0..6_u8).prop_map(|(key, name)| Step::MoveAlias(key, name)),
         1 => (0..6_u8).prop_map(Step::DropAlias),
         1 => (which.clone(), 0..6_u8).prop_map(|(key, text)| Step::Describe(key, text)),
         2 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Tag(key, tag)),
         1 => (which.clone(), 0..6_u8).prop_map(|(key, tag)| Step::Untag(key, tag)),
-        2 => which.clone().prop_map(Step::RotateYearly),
-        1 => which.clone().prop_map(Step::RotateNoMore),
-        2 => which.clone().prop_map(Step::RotateNow),
+        1 => Just(Step::CreateExternal),
+        4 => (which.clone(), 0..3_u8, any::<bool>())
+            .prop_map(|(key, bytes, new)| Step::Import(key, bytes, new)),
+        1 => which.clone().prop_map(|key| Step::Named("DeleteImportedKeyMaterial", key)),
+        2 => which.clone().prop_map(|key| Step::Named("EnableKeyRotation", key)),
+        1 => which.clone().prop_map(|key| Step::Named("DisableKeyRotation", key)),
+        2 => which.clone().prop_map(|key| Step::Named("RotateKeyOnDemand", key)),
         1 => which.clone().prop_map(Step::Policy),
         3 => which.prop_map(Step::Encrypt),
         1 => (0..3_u8).prop_map(Step::CreateUser),
@@ -92,16 +96,19 @@ impl Story {
             |which: &usize| self.keys.get(*which).cloned().unwrap_or_else(|| "none".to_owned());
         let call = |operation: &str, input: Value| self.bench.call(operation, &input.to_string());
         match step {
+            Step::Named(operation, which) => drop(call(operation, json!({"KeyId": key(which)}))),
+            Step::CreateExternal => self.keys.push(import::external_key(&self.bench)),
+            Step::Import(which, bytes, new) => {
+                let key = key(which);
+                self.import(&key, *bytes, *new);
+            }
             Step::Create => self.keys.push(self.bench.key()),
-            Step::Enable(which) => drop(call("EnableKey", json!({"KeyId": key(which)}))),
-            Step::Disable(which) => drop(call("DisableKey", json!({"KeyId": key(which)}))),
             Step::Schedule(which) => {
                 drop(call(
                     "ScheduleKeyDeletion",
                     json!({"KeyId": key(which), "PendingWindowInDays": 7}),
                 ));
             }
-            Step::Cancel(which) => drop(call("CancelKeyDeletion", json!({"KeyId": key(which)}))),
             Step::Alias(which, name) => {
                 let alias =
                     json!({"AliasName": format!("alias/{name}"), "TargetKeyId": key(which)});
@@ -127,13 +134,6 @@ impl Story {
                 let names = json!({"KeyId": key(which), "TagKeys": [tag.to_string()]});
                 drop(call("UntagResource", names));
             }
-            Step::RotateYearly(which) => {
-                drop(call("EnableKeyRotation", json!({"KeyId": key(which)})));
-            }
-            Step::RotateNoMore(which) => {
-                drop(call("DisableKeyRotation", json!({"KeyId": key(which)})));
-            }
-            Step::RotateNow(which) => drop(call("RotateKeyOnDemand", json!({"KeyId": key(which)}))),
             Step::Policy(which) => {
                 let statement =
                     r#"{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}"#;
@@ -156,6 +156,24 @@ impl Story {
             Step::Days(days) => self.bench.advance(days * DAY_NS),
             Step::Reopen(snapshot) => self.reopen(*snapshot),
         }
+    }
+
+    /// Imports material that expires in a year, if the key is made for that.
+    fn import(&mut self, key: &str, bytes: u8, new: bool) {
+        let described = self.bench.call("DescribeKey", &json!({"KeyId": key}).to_string());
+        let takes = |key: Value| {
+            let key = &key["KeyMetadata"];
+            key["Origin"] == "EXTERNAL" && key["KeyState"] != "PendingDeletion"
+        };
+        if !described.is_ok_and(takes) {
+            return;
+        }
+        let parameters = import::Parameters::new(&self.bench, key);
+        let mut request = parameters.request(&[bytes; 32]);
+        if new {
+            request["ImportType"] = json!("NEW_KEY_MATERIAL");
+        }
+        drop(self.bench.call("ImportKeyMaterial", &request.to_string()));
     }
 
     fn reopen(&mut self, snapshot: Snapshot) {
@@ -206,7 +224,7 @@ fn view(bench: &Bench) -> Value {
             "metadata": call("DescribeKey", key.clone()),
             "policy": call("GetKeyPolicy", key.clone()),
             "tags": call("ListResourceTags", key.clone()),
-            "rotation": call("GetKeyRotationStatus", key.clone()),
+            "rotation": bench.call("GetKeyRotationStatus", &key.to_string()).ok(),
             "last use": call("GetKeyLastUsage", key),
             "materials": call("ListKeyRotations", all_materials),
         })
@@ -229,7 +247,8 @@ struct Told {
 
 /// The state as an auditor derives it: from the records alone.
 fn told_by_the_log(bench: &Bench) -> Told {
-    let Told { mut keys, mut materials, mut aliases } = Told::default();
+    let mut aliases = BTreeMap::new();
+    let mut keys = BTreeMap::<String, KeyStory>::new();
     for record in bench.records() {
         if record.get("errorCode").is_some() || record["eventSource"] != "kms.amazonaws.com" {
             continue;
@@ -242,19 +261,34 @@ fn told_by_the_log(bench: &Bench) -> Told {
         match text(&record, "eventName") {
             "CreateKey" => {
                 let metadata = &record["responseElements"]["keyMetadata"];
-                materials.insert(key(), text(metadata, "currentKeyMaterialId").to_owned());
-                keys.insert(key(), "Enabled".to_owned());
+                let material = metadata["currentKeyMaterialId"].as_str();
+                let lasting = material.map(|id| (id.to_owned(), true)).into_iter().collect();
+                keys.insert(key(), KeyStory { state: "Enabled", lasting, waiting: None });
             }
             "RotateKey" => {
                 let current = text(&record["serviceEventDetails"], "currentKeyMaterialId");
-                materials.insert(key(), current.to_owned());
+                let key = keys.get_mut(&key()).unwrap();
+                key.lasting.push((current.to_owned(), true));
+                key.waiting = None;
             }
-            "EnableKey" => drop(keys.insert(key(), "Enabled".to_owned())),
-            "DisableKey" | "CancelKeyDeletion" => drop(keys.insert(key(), "Disabled".to_owned())),
-            "ScheduleKeyDeletion" => drop(keys.insert(key(), "PendingDeletion".to_owned())),
+            "ImportKeyMaterial" => {
+                let id = text(&record["responseElements"], "keyMaterialId");
+                keys.get_mut(&key()).unwrap().import(id);
+            }
+            "DeleteImportedKeyMaterial" | "DeleteExpiredKeyMaterial" => {
+                let told = [&record["responseElements"], &record["serviceEventDetails"]];
+                let id = told.iter().find_map(|told| told["keyMaterialId"].as_str());
+                if let Some(id) = id {
+                    keys.get_mut(&key()).unwrap().delete(id);
+                }
+            }
+            "EnableKey" => keys.get_mut(&key()).unwrap().state = "Enabled",
+            "DisableKey" | "CancelKeyDeletion" => {
+                keys.get_mut(&key()).unwrap().state = "Disabled";
+            }
+            "ScheduleKeyDeletion" => keys.get_mut(&key()).unwrap().state = "PendingDeletion",
             "DeleteKey" => {
                 keys.remove(&key());
-                materials.remove(&key());
                 aliases.retain(|_, target| *target != key());
             }
             "CreateAlias" | "UpdateAlias" => drop(aliases.insert(alias(), key())),
@@ -262,7 +296,55 @@ fn told_by_the_log(bench: &Bench) -> Told {
             _ => {}
         }
     }
+    let current =
+        |(id, key): (&String, &KeyStory)| Some((id.clone(), key.lasting.last()?.0.clone()));
+    let materials = keys.iter().filter_map(current).collect();
+    let keys = keys.iter().map(|(id, key)| (id.clone(), key.status().to_owned())).collect();
     Told { keys, materials, aliases }
+}
+
+/// What an auditor follows of a key.
+struct KeyStory {
+    state: &'static str,
+    /// Materials, oldest first, and whether they are there.
+    lasting: Vec<(String, bool)>,
+    waiting: Option<String>,
+}
+
+impl KeyStory {
+    fn is_complete(&self) -> bool {
+        !self.lasting.is_empty() && self.lasting.iter().all(|(_, there)| *there)
+    }
+
+    fn status(&self) -> &'static str {
+        match self.state {
+            "PendingDeletion" => "PendingDeletion",
+            _ if !self.is_complete() => "PendingImport",
+            state => state,
+        }
+    }
+
+    fn import(&mut self, id: &str) {
+        let missed = !self.is_complete();
+        if let Some((_, there)) = self.lasting.iter_mut().find(|(known, _)| known == id) {
+            *there = true;
+        } else if self.lasting.is_empty() {
+            self.lasting.push((id.to_owned(), true));
+        } else {
+            self.waiting = Some(id.to_owned());
+        }
+        if missed && self.is_complete() {
+            self.state = "Enabled";
+        }
+    }
+
+    fn delete(&mut self, id: &str) {
+        self.lasting
+            .iter_mut()
+            .filter(|(known, _)| known == id)
+            .for_each(|(_, there)| *there = false);
+        self.waiting.take_if(|waiting| waiting == id);
+    }
 }
 
 fn shown_by_the_engine(bench: &Bench) -> Told {
@@ -270,7 +352,9 @@ fn shown_by_the_engine(bench: &Bench) -> Told {
     let told = |member: &str| {
         let keys =
             view["keys"].as_array().unwrap().iter().map(|key| &key["metadata"]["KeyMetadata"]);
-        keys.map(|key| (text(key, "KeyId").to_owned(), text(key, member).to_owned())).collect()
+        let told =
+            |key: &Value| Some((text(key, "KeyId").to_owned(), key[member].as_str()?.to_owned()));
+        keys.filter_map(told).collect()
     };
     let aliases = view["aliases"].as_array().unwrap().iter();
     let aliases = aliases

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use keytrail_kms::{CreateKeyRequest, Engine, Environment, RootKey};
 use serde_json::{Value, json};
 
+use crate::import;
 use crate::support::{Bench, call, config, key_of, text, with};
 
 const PLAINTEXT: &[u8] = b"canary: attack at dawn, bring the ladders";
@@ -67,6 +68,23 @@ fn the_search_finds_what_is_there() {
     assert!(!canary.is_in(b"another secret of some length"));
 }
 
+/// Imports material. Gives back what must not be seen of it, and a request with all of it that must be refused.
+fn import_canaries(bench: &Bench) -> ([Canary; 3], Value) {
+    let material = *b"canary: thirty-two imported byte";
+    let parameters = import::Parameters::new(bench, &import::external_key(bench));
+    let request = parameters.request(&material);
+    bench.call("ImportKeyMaterial", &request.to_string()).unwrap();
+    let sent = |name: &str| STANDARD.decode(request[name].as_str().unwrap()).unwrap();
+    let canaries = [
+        Canary::new("imported material", &material),
+        Canary::new("wrapped material", &sent("EncryptedKeyMaterial")),
+        Canary::new("import token", &sent("ImportToken")),
+    ];
+    let mut broken = request.clone();
+    broken["ImportToken"] = request["EncryptedKeyMaterial"].clone();
+    (canaries, broken)
+}
+
 #[test]
 fn no_secret_is_in_any_file_record_or_error() {
     let mut bench = Bench::new();
@@ -82,6 +100,7 @@ fn no_secret_is_in_any_file_record_or_error() {
         json!({"KeyId": key, "GranteePrincipal": "111122223333", "Operations": ["Encrypt"]});
     let made = bench.call("CreateGrant", &grant.to_string()).unwrap();
     let token = made["GrantToken"].as_str().unwrap();
+    let (imported, broken_import) = import_canaries(&bench);
     let canaries = [
         Canary::new("grant token", token.as_bytes()),
         Canary::new("grant token's bytes", &STANDARD.decode(token).unwrap()),
@@ -91,6 +110,7 @@ fn no_secret_is_in_any_file_record_or_error() {
         Canary::new("encrypted data key", &data_key.ciphertext_blob),
         Canary::new("secret access key", access_key.secret.expose().as_bytes()),
     ];
+    let canaries = canaries.into_iter().chain(imported).collect::<Vec<_>>();
 
     let mut texts = vec![format!("{root:?}")];
     let plaintext = STANDARD.encode(PLAINTEXT);
@@ -102,6 +122,7 @@ fn no_secret_is_in_any_file_record_or_error() {
         ("Encrypt", json!({"KeyId": key, "Plaintext": plaintext, "EncryptionAlgorithm": "none"})),
         ("Encrypt", json!({"KeyId": key, "Plaintext": plaintext, "DryRun": plaintext})),
         ("Decrypt", json!({"CiphertextBlob": blob})),
+        ("ImportKeyMaterial", broken_import),
         (
             "Decrypt",
             json!({"CiphertextBlob": blob, "DryRun": true, "EncryptionContext": {"purpose": "test"}}),
