@@ -14,6 +14,7 @@ mod ingest;
 mod init;
 mod kms;
 mod moment;
+mod policy;
 mod principal;
 mod progress;
 mod query;
@@ -86,6 +87,8 @@ enum Command {
     Kms(kms::Arguments),
     /// Users and their access keys
     Principal(principal::Arguments),
+    /// Explain decisions of key policies, identity policies and grants
+    Policy(policy::Arguments),
     /// Take CloudTrail files, or the own ledger, into the lake
     Ingest(ingest::Arguments),
     /// SQL over the lake: tables events, records, sources
@@ -139,6 +142,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&context, &arguments),
         Command::Kms(arguments) => kms::run(&context, &arguments),
         Command::Principal(arguments) => principal::run(&context, &arguments),
+        Command::Policy(arguments) => policy::run(&context, &arguments),
         Command::Ingest(arguments) => ingest::run(&context, &arguments),
         Command::Query(arguments) => query::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),

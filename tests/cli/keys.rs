@@ -31,6 +31,43 @@ fn a_key_encrypts_and_decrypts_and_its_use_is_on_record() {
 }
 
 #[test]
+fn policy_check_says_what_a_call_would_be_told_and_why() {
+    let home = Home::new();
+    let key = home.kms("create-key", &json!({}));
+    let id = key["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": {"Sid": "Orders", "Effect": "Allow", "Action": "kms:Encrypt",
+        "Resource": "*", "Condition": {"StringEquals": {"kms:EncryptionContext:order": "7"}}}}"#;
+    std::fs::write(home.path().join("orders.json"), policy).unwrap();
+    home.ok(&["principal", "create", "alice", "--policy", "orders.json"]);
+    let check = |context: &str| {
+        home.run(&[
+            "policy",
+            "check",
+            "--principal",
+            "alice",
+            "--action",
+            "Encrypt",
+            "--key",
+            id,
+            "--context",
+            context,
+        ])
+    };
+    let allowed = check("kms:EncryptionContext:order=7");
+    assert_eq!(allowed.code, 0, "{}{}", allowed.stdout, allowed.stderr);
+    let by = "decided_by  statement 1 \"Orders\" of the identity policy \"orders\"";
+    assert!(allowed.stdout.contains(by), "{}", allowed.stdout);
+    let denied = check("kms:EncryptionContext:order=8");
+    assert_eq!(denied.code, 1, "{}{}", denied.stdout, denied.stderr);
+    assert!(denied.stdout.contains("decision    denied"), "{}", denied.stdout);
+    let why = "condition StringEquals kms:EncryptionContext:order does not hold";
+    assert!(denied.stdout.contains(why), "{}", denied.stdout);
+    let misspelt = check("kms:EncryptionContex:order=7");
+    assert_eq!(misspelt.code, 3);
+    assert!(misspelt.stderr.contains("is no condition key"), "{}", misspelt.stderr);
+}
+
+#[test]
 fn a_refused_call_is_an_error_and_a_record() {
     let home = Home::new();
     let key = home.kms("create-key", &json!({}));

@@ -6,9 +6,18 @@ use crate::support::Home;
 fn every_command_has_help_with_examples() {
     let home = Home::empty();
     let top = home.ok(&["--help"]);
-    for command in
-        ["init", "demo", "kms", "principal", "ingest", "query", "audit", "verify", "generate"]
-    {
+    for command in [
+        "init",
+        "demo",
+        "kms",
+        "principal",
+        "policy",
+        "ingest",
+        "query",
+        "audit",
+        "verify",
+        "generate",
+    ] {
         assert!(top.contains(command), "{command} is missing from --help");
         let help = home.ok(&[command, "--help"]);
         assert!(help.contains("Examples:"), "{command} --help has no examples");

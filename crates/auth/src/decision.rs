@@ -218,17 +218,18 @@ pub struct Retirement<'a> {
     pub issuer: &'a str,
 }
 
-/// Decides whether a grant may be retired by `request`, whose action is `kms:RetireGrant`.
+/// Decides whether one of these grants may be retired by `request`, whose action is `kms:RetireGrant`; a call has one, whoever
+/// asks what could be retired has all of a key's.
 ///
-/// The grant itself says who may: its retiring principal, its grantee if `RetireGrant` is among the operations, and the
+/// A grant itself says who may: its retiring principal, its grantee if `RetireGrant` is among the operations, and the
 /// root user of the account that made it. An identity policy alone is not enough, but a `Deny` anywhere is
 /// ([retiring](https://docs.aws.amazon.com/kms/latest/developerguide/grant-delete.html)).
 pub fn decide_retirement(
     request: &AccessRequest<'_>,
-    retirement: &Retirement<'_>,
+    retirements: &[Retirement<'_>],
 ) -> Result<Authorized, Denied> {
     let caller = request.principal.arn().to_string();
-    let verdict = may_retire(request, &caller, retirement);
+    let verdict = may_retire(request, &caller, retirements);
     conclude(request, caller, verdict)
 }
 
@@ -285,22 +286,24 @@ fn decide_without_key(request: &AccessRequest<'_>, caller: &str) -> Result<Groun
 fn may_retire(
     request: &AccessRequest<'_>,
     caller: &str,
-    retirement: &Retirement<'_>,
+    retirements: &[Retirement<'_>],
 ) -> Result<Grounds, Refusal> {
     let principal = request.principal;
     allowed_by_key_policy(request, caller)?;
     let identity = allowed_by_identity(request, caller)?;
-    let by_grantee = retirement.terms.operations.contains(&GrantOperation::RetireGrant);
-    let grantee = by_grantee.then_some(&retirement.terms.grantee);
-    for holder in retirement.retiring.into_iter().chain(grantee) {
-        match holder.names(principal, caller) {
-            Named::Directly => return Ok(Grounds::Grant { grant: 1 }),
-            Named::ByAccount if identity.is_some() => return Ok(Grounds::Grant { grant: 1 }),
-            Named::ByAccount | Named::Not => {}
+    let may = |holder: &GrantPrincipal| match holder.names(principal, caller) {
+        Named::Directly => true,
+        Named::ByAccount => principal.is_root() || identity.is_some(),
+        Named::Not => false,
+    };
+    for (Retirement { terms, retiring, issuer }, grant) in retirements.iter().zip(1..) {
+        let by_grantee = terms.operations.contains(&GrantOperation::RetireGrant);
+        if retiring.is_some_and(may) || (by_grantee && may(&terms.grantee)) {
+            return Ok(Grounds::Grant { grant });
         }
-    }
-    if principal.is_root() && principal.account().as_str() == retirement.issuer {
-        return Ok(Grounds::Root);
+        if principal.is_root() && principal.account().as_str() == *issuer {
+            return Ok(Grounds::Root);
+        }
     }
     Err(Reason::NoKeyPolicy.into())
 }
@@ -413,165 +416,44 @@ fn may_cross_accounts(action: &str) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
+    //! What is allowed and what is not is in `tests/cases`, row by row. Here are the texts, and what no row can say.
+
     use super::*;
     use crate::UserName;
-    use Reason::{DeniedByIdentityPolicy, DeniedByKeyPolicy, NoIdentityPolicy, NoKeyPolicy};
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-    const OWNER: &str = "111122223333";
 
-    fn root(account: &str) -> Principal {
-        Principal::Root { account: account.parse().unwrap() }
-    }
-
-    fn user(account: &str, name: &str) -> Principal {
-        Principal::User { account: account.parse().unwrap(), name: UserName::parse(name).unwrap() }
-    }
-
-    fn allow(principal: &str, action: &str) -> String {
-        statement("Allow", principal, action)
-    }
-
-    fn deny(principal: &str, action: &str) -> String {
-        statement("Deny", principal, action)
-    }
-
-    fn statement(effect: &str, principal: &str, action: &str) -> String {
-        format!(
-            r#"{{"Effect": "{effect}", "Principal": {{"AWS": "{principal}"}}, "Action": "{action}", "Resource": "*"}}"#
-        )
-    }
-
-    fn identity(effect: &str, action: &str, resource: &str) -> IdentityPolicy {
-        let statement =
-            format!(r#"{{"Effect": "{effect}", "Action": "{action}", "Resource": "{resource}"}}"#);
-        IdentityPolicy::parse(&format!(r#"{{"Statement": {statement}}}"#)).unwrap()
-    }
-
-    fn request<'a>(
-        principal: &'a Principal,
-        action: &'a str,
-        resource: Resource<'a>,
-        identity_policies: &'a [&'a IdentityPolicy],
-    ) -> AccessRequest<'a> {
-        static NO_CONTEXT: std::sync::LazyLock<RequestContext> =
-            std::sync::LazyLock::new(RequestContext::default);
-        AccessRequest {
-            principal,
-            action,
-            resource,
-            identity_policies,
-            context: &NO_CONTEXT,
-            grant_facts: GrantFacts::NONE,
-        }
-    }
-
-    /// Asks for `kms:Encrypt` on a key with these statements.
-    fn check(
-        statements: &[String],
-        principal: &Principal,
-        identity_policies: &[IdentityPolicy],
-        expected: Result<(), Reason>,
-    ) {
-        let policy = format!(r#"{{"Statement": [{}]}}"#, statements.join(","));
-        let policy = KeyPolicy::parse(&policy).unwrap();
-        let account = OWNER.parse().unwrap();
+    #[test]
+    fn the_token_names_what_was_allowed_and_a_refusal_who_was_refused() {
+        let account: AccountId = "111122223333".parse().unwrap();
+        let name = UserName::parse("alice").unwrap();
+        let [root, alice] = [
+            Principal::Root { account: account.clone() },
+            Principal::User { account: account.clone(), name },
+        ];
+        let policy = KeyPolicy::default_for(&account);
+        let context = RequestContext::default();
         let resource = Resource::Key { arn: KEY, account: &account, policy: &policy, grants: &[] };
-        let identity_policies = &identity_policies.iter().collect::<Vec<_>>();
-        let request = request(principal, "kms:Encrypt", resource, identity_policies);
-        let answer = decide(&request).map(drop).map_err(|denied| denied.reason());
-        assert_eq!(answer, expected, "{statements:?} {principal:?} {identity_policies:?}");
-    }
-
-    #[test]
-    fn the_default_policy_delegates_to_identity_policies() {
-        let default = &[allow("arn:aws:iam::111122223333:root", "kms:*")];
-        let alice = user(OWNER, "alice");
-        check(default, &root(OWNER), &[], Ok(()));
-        check(default, &alice, &[], Err(NoIdentityPolicy));
-        check(default, &alice, &[identity("Allow", "kms:Encrypt", "*")], Ok(()));
-        check(default, &alice, &[identity("Allow", "kms:encrypt", KEY)], Ok(()));
-        check(default, &alice, &[identity("Allow", "kms:Decrypt", "*")], Err(NoIdentityPolicy));
-        let elsewhere = "arn:aws:kms:us-east-1:111122223333:key/0*";
-        check(default, &alice, &[identity("Allow", "kms:*", elsewhere)], Err(NoIdentityPolicy));
-    }
-
-    #[test]
-    fn without_delegation_identity_policies_are_inert_but_for_their_deny() {
-        let only_bob = &[allow("arn:aws:iam::111122223333:user/bob", "kms:*")];
-        let everything = &[identity("Allow", "*", "*")];
-        check(only_bob, &user(OWNER, "bob"), &[], Ok(()));
-        check(only_bob, &user(OWNER, "alice"), everything, Err(NoKeyPolicy));
-        check(only_bob, &root(OWNER), &[], Err(NoKeyPolicy));
-        check(
-            only_bob,
-            &user(OWNER, "bob"),
-            &[identity("Deny", "kms:*", "*")],
-            Err(DeniedByIdentityPolicy),
+        let ask = |principal| {
+            decide(&AccessRequest {
+                principal,
+                action: "kms:Encrypt",
+                resource,
+                identity_policies: &[],
+                context: &context,
+                grant_facts: GrantFacts::NONE,
+            })
+        };
+        let token = ask(&root).unwrap();
+        assert_eq!((token.action(), token.resource()), ("kms:Encrypt", KEY));
+        assert_eq!(*token.grounds(), Grounds::KeyPolicy { statement: 1 });
+        let denied = ask(&alice).unwrap_err();
+        assert_eq!((denied.reason(), denied.denied_by()), (Reason::NoIdentityPolicy, None));
+        let text = format!(
+            "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: kms:Encrypt on resource: {KEY} \
+             because no identity-based policy allows the kms:Encrypt action"
         );
-        check(&[], &root(OWNER), &[], Err(NoKeyPolicy));
-    }
-
-    #[test]
-    fn deny_beats_every_allow() {
-        let delegates = allow(OWNER, "kms:*");
-        let alice = user(OWNER, "alice");
-        let all = &[identity("Allow", "kms:*", "*")];
-        let denied = |principal| [delegates.clone(), deny(principal, "kms:Enc*")];
-        check(&denied("arn:aws:iam::111122223333:user/alice"), &alice, all, Err(DeniedByKeyPolicy));
-        check(&denied("arn:aws:iam::111122223333:user/alice"), &user(OWNER, "bob"), all, Ok(()));
-        check(&denied("arn:aws:iam::111122223333:root"), &alice, all, Err(DeniedByKeyPolicy));
-        check(&denied("*"), &root(OWNER), &[], Err(DeniedByKeyPolicy));
-        let both = [identity("Allow", "kms:*", "*"), identity("Deny", "kms:Encrypt", "*")];
-        check(&[delegates], &alice, &both, Err(DeniedByIdentityPolicy));
-    }
-
-    #[test]
-    fn another_account_needs_both_sides() {
-        let foreign = user("444455556666", "mallory");
-        let all = &[identity("Allow", "kms:*", "*")];
-        let named = &[allow("arn:aws:iam::444455556666:user/mallory", "kms:Encrypt")];
-        check(named, &foreign, &[], Err(NoIdentityPolicy));
-        check(named, &foreign, all, Ok(()));
-        check(&[allow("444455556666", "kms:*")], &foreign, all, Ok(()));
-        check(&[allow("444455556666", "kms:*")], &root("444455556666"), &[], Ok(()));
-        check(&[allow(OWNER, "kms:*")], &foreign, all, Err(NoKeyPolicy));
-        check(&[allow("*", "kms:*")], &foreign, &[], Err(NoIdentityPolicy));
-    }
-
-    #[test]
-    fn not_action_and_missing_elements_mean_what_they_say() {
-        let alice = user(OWNER, "alice");
-        let but = |action| {
-            format!(
-                r#"{{"Effect": "Allow", "Principal": "*", "NotAction": "{action}", "Resource": "*"}}"#
-            )
-        };
-        check(&[but("kms:Decrypt")], &alice, &[], Ok(()));
-        check(&[but("kms:ENCRYPT")], &alice, &[], Err(NoKeyPolicy));
-        let no_resource = r#"{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}"#.to_owned();
-        check(&[no_resource], &alice, &[], Err(NoKeyPolicy));
-        let not_resource = r#"{"Effect": "Allow", "Principal": "*", "Action": "*", "NotResource": "arn:aws:kms:*:*:key/1234*"}"#;
-        check(&[not_resource.to_owned()], &alice, &[], Err(NoKeyPolicy));
-    }
-
-    #[test]
-    fn actions_without_a_key_need_an_identity_policy_or_root() {
-        let check = |principal: &Principal, identity_policies: &[IdentityPolicy], expected| {
-            let resource = Resource::Identity { arn: "*" };
-            let identity_policies = &identity_policies.iter().collect::<Vec<_>>();
-            let request = request(principal, "kms:ListKeys", resource, identity_policies);
-            let answer =
-                decide(&request).map(|token| *token.grounds()).map_err(|denied| denied.to_string());
-            assert_eq!(answer, expected);
-        };
-        check(&root(OWNER), &[], Ok(Grounds::Root));
-        let allowed = Ok(Grounds::IdentityPolicy { policy: 2, statement: 1 });
-        let policies = [identity("Allow", "kms:Encrypt", "*"), identity("Allow", "kms:List*", "*")];
-        check(&user(OWNER, "alice"), &policies, allowed);
-        let text = "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: kms:ListKeys on \
-                    resource: * because no identity-based policy allows the kms:ListKeys action";
-        check(&user(OWNER, "alice"), &[], Err(text.to_owned()));
+        assert_eq!(denied.to_string(), text);
     }
 
     #[test]
@@ -582,10 +464,10 @@ mod tests {
         };
         let start = "User: P is not authorized to perform: kms:X on resource: R ";
         for (reason, clause) in [
-            (NoIdentityPolicy, "because no identity-based policy allows the kms:X action"),
-            (NoKeyPolicy, "because no resource-based policy allows the kms:X action"),
-            (DeniedByKeyPolicy, "with an explicit deny in a resource-based policy"),
-            (DeniedByIdentityPolicy, "with an explicit deny in an identity-based policy"),
+            (Reason::NoIdentityPolicy, "because no identity-based policy allows the kms:X action"),
+            (Reason::NoKeyPolicy, "because no resource-based policy allows the kms:X action"),
+            (Reason::DeniedByKeyPolicy, "with an explicit deny in a resource-based policy"),
+            (Reason::DeniedByIdentityPolicy, "with an explicit deny in an identity-based policy"),
         ] {
             assert_eq!(text(reason), format!("{start}{clause}"));
         }

@@ -84,6 +84,12 @@ pub enum EngineError {
         /// The name that was asked for, cut to 64 characters.
         name: String,
     },
+    /// The asker's: a question about policies names something that is not there.
+    #[error("{detail}")]
+    Question {
+        /// What is not there, and what would be.
+        detail: String,
+    },
     /// The ledger could not be created, opened, read or written.
     #[error("the ledger in {path} is not available", path = path.display())]
     Ledger {

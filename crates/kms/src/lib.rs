@@ -75,7 +75,7 @@ mod typed;
 pub use blob::PLAINTEXT_BYTES_MAX;
 pub use caller::Caller;
 pub use context::ENCRYPTION_CONTEXT_BYTES_MAX;
-pub use engine::{Config, Engine};
+pub use engine::{Config, Consideration, Engine, Place, PolicyAnswer, PolicyQuestion};
 pub use environment::{Clock, Environment, OsRandom, SystemClock};
 pub use error::{EngineError, ErrorCode, KmsError};
 pub use keytrail_ledger::Random;

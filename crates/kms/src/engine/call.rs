@@ -238,10 +238,20 @@ impl Engine {
             let text = "The security token included in the request is invalid.";
             return Err(Refusal::new(ErrorCode::UnrecognizedClientException, text));
         }
+        Ok(self.call_by(caller, state, workbench, attempt.now))
+    }
+
+    /// What operations and questions work with; no request yet.
+    pub(super) fn call_by<'a>(
+        &'a self,
+        caller: &'a Caller,
+        state: &'a State,
+        workbench: &'a Workbench,
+        now: Timestamp,
+    ) -> Call<'a> {
         let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
-        let sent = Sent::default();
-        let (last_uses, now) = (&self.last_uses, attempt.now);
-        Ok(Call { state, last_uses, config, root_key, random, workbench, caller, now, sent })
+        let (last_uses, sent) = (&self.last_uses, Sent::default());
+        Call { state, last_uses, config, root_key, random, workbench, caller, now, sent }
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.

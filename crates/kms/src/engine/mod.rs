@@ -3,6 +3,7 @@
 //! - [`call`]: the audited path that every call takes.
 //! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
 //! - [`due`]: what the passing of time does to keys.
+//! - [`policy_check`]: what a call would be told, and why.
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
@@ -15,6 +16,7 @@ mod due;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod faults;
+mod policy_check;
 mod principals;
 mod replay;
 mod snapshot;
@@ -32,6 +34,8 @@ use crate::last_use::LastUses;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
 use crate::{EngineError, Environment, RootKey};
+
+pub use policy_check::{Consideration, Place, PolicyAnswer, PolicyQuestion};
 
 /// What a data directory is made for. It is the same at every opening.
 #[derive(Debug, Clone, PartialEq, Eq)]

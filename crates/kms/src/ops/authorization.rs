@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use keytrail_auth::{
     AccessRequest, Authorized, ConditionKey, GrantFacts, GrantOperation, GrantPrincipal,
-    GrantTerms, IdentityPolicy, KeyPolicy, Principal, RequestContext, Resource, Retirement, decide,
+    GrantTerms, IdentityPolicy, KeyPolicy, Principal, RequestContext, Resource, decide,
     decide_retirement,
 };
 use keytrail_event::Arn;
@@ -59,8 +59,7 @@ impl Call<'_> {
         key: &Key,
         grant: &Grant,
     ) -> Result<Authorized, Refusal> {
-        let Grant { terms, retiring, issuer, .. } = grant;
-        let retirement = Retirement { terms, retiring: retiring.as_ref(), issuer };
+        let retirement = [grant.retirement()];
         let answer = |request: &AccessRequest<'_>| decide_retirement(request, &retirement);
         Ok(self.ask("kms:RetireGrant", Subject::Key(key), None, None, answer)?)
     }

@@ -59,6 +59,8 @@ mod workbench;
 use keytrail_event::Timestamp;
 use keytrail_ledger::Random;
 
+pub(crate) use authorization::{Assumed, Subject};
+
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::iam;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use keytrail_auth::{GrantPrincipal, GrantTerms};
+use keytrail_auth::{GrantPrincipal, GrantTerms, Retirement};
 use keytrail_event::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,6 +78,14 @@ pub(crate) struct Grant {
     pub(crate) issuer: String,
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
+}
+
+impl Grant {
+    /// What a decision about its end looks at.
+    pub(crate) fn retirement(&self) -> Retirement<'_> {
+        let Self { terms, retiring, issuer, .. } = self;
+        Retirement { terms, retiring: retiring.as_ref(), issuer }
+    }
 }
 
 /// All grants. Written as a list of pairs of key and grant.
