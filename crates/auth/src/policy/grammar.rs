@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Effect, POLICY_BYTES_MAX, Patterns, Principals, Resources, Statement};
+use super::POLICY_BYTES_MAX;
+use super::statement::{Effect, Patterns, Principals, Resources, Statement};
 use crate::AuthError;
 use crate::condition::{Condition, Template, Variables};
 
