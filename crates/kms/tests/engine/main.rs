@@ -7,6 +7,7 @@
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `model`: every member of every request, spoiled in every way that the API model forbids.
 //! - `permissions`: who may do what, and what a refused caller learns.
+//! - `policy_suite`: the policy suite of `auth`, by real calls, rehearsals and `policy check`.
 //! - `grants`: who is let in by one, who may end one, and what a token is worth.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
@@ -24,10 +25,13 @@ mod last_use;
 mod management;
 mod model;
 mod permissions;
+mod policy_suite;
 mod records;
 mod restart;
 mod rotation;
 mod secrets;
 mod signing;
+#[path = "../../../auth/tests/suite/mod.rs"]
+mod suite;
 mod support;
 mod threads;

@@ -67,6 +67,10 @@ impl Bench {
         self.data().join("keys/snapshot")
     }
 
+    pub(crate) fn set_time(&self, nanos: u64) {
+        self.clock.0.store(nanos, Ordering::Relaxed);
+    }
+
     pub(crate) fn advance(&self, nanos: u64) {
         self.clock.0.fetch_add(nanos, Ordering::Relaxed);
     }
