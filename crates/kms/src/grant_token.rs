@@ -56,6 +56,22 @@ mod tests {
     use keytrail_testkit::SeededRandom;
 
     #[test]
+    fn the_drawing_is_the_documented_one() {
+        let drawn = format!(
+            "token = base64(salt[{}] ‖ AES-256-GCM(key id[16] ‖ grant id[32]) ‖ tag[{}])      aad = origin\n",
+            crate::sealing::SALT_LEN,
+            crate::sealing::TAG_LEN
+        );
+        assert!(include_str!("../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");
+        assert!(include_str!("grant_token.rs").contains(&format!("//! {drawn}")), "{drawn}");
+        let random = SeededRandom::new(5);
+        let named = (KeyId::from_random([7; 16]), &GrantId::from_bytes([9; 32]));
+        let origin = Origin::new("test.example/keytrail").unwrap();
+        let token = issue(named, &origin, &RootKey::generate(&random), &random);
+        assert_eq!(STANDARD.decode(token.as_bytes()).unwrap().len(), 16 + 16 + 32 + 16);
+    }
+
+    #[test]
     fn a_token_names_its_grant_and_nothing_else_passes_for_one() {
         let random = SeededRandom::new(5);
         let root_key = RootKey::generate(&random);

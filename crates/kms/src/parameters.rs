@@ -180,7 +180,7 @@ impl PolicyName {
 
 /// Checks the shape of grant tokens, and refuses attestation. Whether the tokens are ours is looked at when the call is
 /// authorised ([`Call::authorize`](crate::ops::Call::authorize)). They are never shown: who has one may retire its grant.
-pub(crate) fn refuse_grants_and_recipients(input: &mut Input<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_grant_tokens_and_recipient(input: &mut Input<'_>) -> Result<(), Refusal> {
     let tokens = input.member::<Vec<String>>("GrantTokens").unwrap_or_default();
     if tokens.len() > GRANT_TOKENS_MAX {
         let text = format!("Member must have length less than or equal to {GRANT_TOKENS_MAX}");

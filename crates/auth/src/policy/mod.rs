@@ -151,6 +151,7 @@ impl Document {
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// A key policy of one statement made of these members.
     fn key_policy(members: &str) -> Result<KeyPolicy, AuthError> {
@@ -296,8 +297,32 @@ mod tests {
         }
     }
 
+    /// One statement with a bit of everything.
+    const WHOLE: &str = r#"{"Version":"2012-10-17","Id":"i","Statement":[{"Sid":"s","Effect":"Deny","NotPrincipal":{"AWS":["111122223333"]},"NotAction":["kms:De*"],"NotResource":"arn:aws:kms:*:*:key/${aws:username, 'x'}","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:TagKeys":["a*","${*}"]},"NumericLessThan":{"kms:RotationPeriodInDays":7},"DateGreaterThan":{"aws:CurrentTime":"2026-01-01"},"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"},"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/?"},"Bool":{"aws:SecureTransport":true},"Null":{"aws:userid":"false"},"BinaryEquals":{"a":"YQ=="}}}]}"#;
+
+    proptest! {
+        /// Whatever is written over a policy, it is refused or it is a policy that keeps its text; nothing panics.
+        #[test]
+        fn no_text_breaks_the_parser(
+            at in 0..WHOLE.len(),
+            length in 0_usize..12,
+            instead in "[\\x00-\\x7f€]{0,6}",
+        ) {
+            let end = (at + length).min(WHOLE.len());
+            let text = format!("{}{instead}{}", &WHOLE[..at], &WHOLE[end..]);
+            if let Ok(policy) = KeyPolicy::parse(&text) {
+                prop_assert_eq!(policy.as_str(), &text);
+            }
+            let _ = IdentityPolicy::parse(&text);
+        }
+    }
+
     #[test]
     fn a_truncated_document_is_never_a_policy() {
+        assert!(KeyPolicy::parse(WHOLE).is_ok_and(|policy| policy.needs_context()));
+        for end in 0..WHOLE.len() {
+            assert!(KeyPolicy::parse(&WHOLE[..end]).is_err(), "{end}");
+        }
         let text = KeyPolicy::default_for(&"111122223333".parse().unwrap()).as_str().to_owned();
         for end in 0..text.len() {
             assert!(KeyPolicy::parse(&text[..end]).is_err(), "{end}");

@@ -18,7 +18,7 @@ use crate::facts::{Fact, Facts};
 use crate::grant_token;
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 use crate::state::{Change, Grant, GrantId, GrantName, Key};
 
@@ -41,7 +41,7 @@ struct Request {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         for member in ["GranteeServicePrincipal", "RetiringServicePrincipal"] {
             if input.has(member) {
                 let text = format!("{member} is not supported: there are no AWS services here.");

@@ -13,7 +13,7 @@ use crate::facts::{Fact, Facts};
 use crate::input::{Input, Word};
 use crate::material::MaterialId;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 use crate::state::Key;
 
@@ -27,7 +27,7 @@ struct Request {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         let dry_run = input.flag("DryRun");
         let request = Self {
             key: input.optional_text("KeyId", KEY_ID_CHARS),

@@ -9,7 +9,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 
 /// The longest public key that the API accepts.
@@ -24,7 +24,7 @@ struct Request {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         let request = Self {
             key: input.text("KeyId", KEY_ID_CHARS),
             algorithm: input.word("KeyAgreementAlgorithm"),

@@ -5,7 +5,7 @@ use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 
 pub(super) fn run(
@@ -13,7 +13,7 @@ pub(super) fn run(
     mut input: Input<'_>,
     facts: &mut Facts,
 ) -> Result<Reply, Refusal> {
-    refuse_grants_and_recipients(&mut input)?;
+    check_grant_tokens_and_recipient(&mut input)?;
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
     let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;

@@ -10,7 +10,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::{DataKeySpec, refuse_grants_and_recipients};
+use crate::parameters::{DataKeySpec, check_grant_tokens_and_recipient};
 use crate::reply::Reply;
 use crate::state::Key;
 
@@ -46,7 +46,7 @@ impl Size {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         let (spec, bytes) =
             (DataKeySpec::read(&mut input), input.integer("NumberOfBytes", 1..=1024));
         let request = Self {

@@ -11,7 +11,7 @@ use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 
 struct Request {
@@ -34,7 +34,7 @@ impl Request {
             "SM2",
             "ECC_NIST_EDWARDS25519",
         ];
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         let request = (
             input.text("KeyId", KEY_ID_CHARS),
             input.required_choice("KeyPairSpec", SPECS),

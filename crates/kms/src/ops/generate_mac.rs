@@ -9,7 +9,7 @@ use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 use crate::state::Key;
 
@@ -24,7 +24,7 @@ pub(super) struct MacRequest {
 impl MacRequest {
     /// Reads the members; what is wrong with them is refused when the input is finished.
     pub(super) fn read(input: &mut Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(input)?;
+        check_grant_tokens_and_recipient(input)?;
         Ok(Self {
             message: input.sensitive_blob("Message", PLAINTEXT_BYTES_MAX),
             key: input.text("KeyId", KEY_ID_CHARS),

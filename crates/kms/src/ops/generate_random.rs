@@ -6,7 +6,7 @@ use super::Call;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::input::Input;
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<Reply, Refusal> {
@@ -18,7 +18,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<Re
 }
 
 fn read(mut input: Input<'_>) -> Result<u32, Refusal> {
-    refuse_grants_and_recipients(&mut input)?;
+    check_grant_tokens_and_recipient(&mut input)?;
     let bytes = input.integer("NumberOfBytes", 1..=1024);
     let store = input.optional_text("CustomKeyStoreId", 1..=64);
     match input.finish((bytes, store))? {

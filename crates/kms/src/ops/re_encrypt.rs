@@ -12,7 +12,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::{KeyReference, Naming};
-use crate::parameters::refuse_grants_and_recipients;
+use crate::parameters::check_grant_tokens_and_recipient;
 use crate::reply::Reply;
 
 const OPERATION: &str = "ReEncrypt";
@@ -33,7 +33,7 @@ struct Side<K> {
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
-        refuse_grants_and_recipients(&mut input)?;
+        check_grant_tokens_and_recipient(&mut input)?;
         let dry_run = input.flag("DryRun");
         let request = Self {
             ciphertext: read_ciphertext(&mut input, dry_run),

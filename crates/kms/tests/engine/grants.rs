@@ -1,6 +1,6 @@
 //! Grants from outside: who is let in by one, who may end one, and what a token is worth.
 
-use keytrail_kms::{Caller, ErrorCode};
+use keytrail_kms::{Caller, ErrorCode, Place, PolicyQuestion};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, DAY_NS, HELLO, arn, text};
@@ -167,6 +167,82 @@ fn who_may_make_grants_by_a_grant_passes_on_no_more_than_that() {
     grant(&bench, &key, "alice", &["GenerateDataKey", "CreateGrant"], &json!({}));
     assert_eq!(pass_on(&["Decrypt", "GenerateDataKey"], &subset), denied);
     pass_on(&["GenerateDataKey"], &json!({})).unwrap();
+}
+
+#[test]
+fn policy_check_knows_who_may_retire_what() {
+    let bench = Bench::new();
+    let key = bench.key();
+    let everything = r#"{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}"#;
+    let [alice, bob] = ["alice", "bob"].map(|name| bench.user(name, everything));
+    let check = |caller: &Caller| {
+        let question =
+            PolicyQuestion { caller, action: "RetireGrant", key: Some(&key), context: &[] };
+        bench.engine().check_policy(&question).unwrap()
+    };
+    assert!(!check(&alice).is_allowed(), "there is no grant");
+    assert!(!check(&bench.root()).is_allowed());
+    let made =
+        grant(&bench, &key, "bob", &["Encrypt"], &json!({"RetiringPrincipal": user_arn("alice")}));
+    let id = text(&made, "GrantId").to_owned();
+    assert_eq!(check(&alice).decided_by, Some(Place::Grant { id }));
+    assert_eq!(check(&bench.root()).decided_by, Some(Place::Root));
+    assert!(!check(&bob).is_allowed());
+    for (caller, allowed) in [(&bob, false), (&alice, true)] {
+        let input = json!({"GrantToken": made["GrantToken"]}).to_string();
+        assert_eq!(bench.call_as(caller, "RetireGrant", &input).is_ok(), allowed);
+    }
+}
+
+/// Each half of `ReEncrypt` is a permission of its own, with a context of its own.
+#[test]
+fn re_encryption_takes_a_grant_on_each_side_in_its_own_context() {
+    let bench = Bench::new();
+    let [source, destination] = [bench.key(), bench.key()];
+    let alice = bench.user("alice", NOTHING);
+    let blob = encrypt(&bench, &bench.root(), &source, &json!({"at": "home"})).unwrap();
+    let subset = |at: &str| json!({"Constraints": {"EncryptionContextSubset": {"at": at}}});
+    let re_encrypt = |from: &str, to: &str| {
+        let input = json!({"CiphertextBlob": blob["CiphertextBlob"], "DestinationKeyId": destination,
+                           "SourceEncryptionContext": {"at": from}, "DestinationEncryptionContext": {"at": to}});
+        bench.call_as(&alice, "ReEncrypt", &input.to_string()).map_err(|error| error.code())
+    };
+    let denied = Err(ErrorCode::AccessDeniedException);
+    grant(&bench, &source, "alice", &["ReEncryptFrom"], &subset("home"));
+    assert_eq!(re_encrypt("home", "work"), denied);
+    grant(&bench, &destination, "alice", &["ReEncryptTo"], &subset("work"));
+    assert_eq!(re_encrypt("home", "elsewhere"), denied);
+    assert_eq!(re_encrypt("elsewhere", "work"), denied);
+    re_encrypt("home", "work").unwrap();
+}
+
+#[test]
+fn grants_on_other_keys_list_what_those_keys_do() {
+    let bench = Bench::new();
+    let alice = bench.user("alice", NOTHING);
+    let key = |spec: &str, usage: &str| {
+        let input = json!({"KeySpec": spec, "KeyUsage": usage}).to_string();
+        let created = bench.call("CreateKey", &input).unwrap();
+        text(&created["KeyMetadata"], "KeyId").to_owned()
+    };
+    let signing = key("ECC_NIST_P256", "SIGN_VERIFY");
+    let input = json!({"KeyId": signing, "Message": HELLO, "SigningAlgorithm": "ECDSA_SHA_256"});
+    check_refused(&bench, &alice, "Sign", &input, "AccessDeniedException");
+    grant(&bench, &signing, "alice", &["Sign", "GetPublicKey"], &json!({}));
+    bench.call_as(&alice, "Sign", &input.to_string()).unwrap();
+    bench.call_as(&alice, "GetPublicKey", &json!({"KeyId": signing}).to_string()).unwrap();
+    let hmac = key("HMAC_256", "GENERATE_VERIFY_MAC");
+    for (key, operation, more) in [
+        (&signing, "Encrypt", json!({})),
+        (&hmac, "Sign", json!({})),
+        (&hmac, "GetPublicKey", json!({})),
+        (&hmac, "GenerateMac", json!({"Constraints": {"EncryptionContextSubset": {"a": "b"}}})),
+    ] {
+        let mut input =
+            json!({"KeyId": key, "GranteePrincipal": user_arn("alice"), "Operations": [operation]});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        check_refused(&bench, &bench.root(), "CreateGrant", &input, "ValidationException: Grant");
+    }
 }
 
 #[test]
