@@ -1,6 +1,9 @@
 //! What the engine takes from the outside world: the time, and randomness. Both are passed in, so that a test gives a
 //! fixed clock and a seed and gets the same bytes again. [`SystemClock`] and [`OsRandom`] are the real ones; whoever
 //! wants them has to name them.
+//!
+//! One thing is not passed in: AWS-LC takes its own randomness, which the operating system seeds, for the primes of RSA keys,
+//! for ECDSA's nonces, and for the salts and paddings of PSS and OAEP (`algorithms`). None of it shows in a record.
 
 use std::sync::Arc;
 

@@ -54,6 +54,26 @@ fn files_below(folder: &Path, each: &mut dyn FnMut(&Path, &[u8])) {
     }
 }
 
+/// Looks for the canaries in these texts, in every record, and in every file that a closed engine leaves.
+fn hunt(mut bench: Bench, canaries: &[Canary], texts: &[String]) {
+    let records = bench.ledger();
+    bench.close();
+    for canary in canaries {
+        for text in texts {
+            assert!(!canary.is_in(text.as_bytes()), "{} in {text}", canary.what);
+        }
+        for record in records.records() {
+            let text = String::from_utf8_lossy(record);
+            assert!(!canary.is_in(record), "{} in the record {text}", canary.what);
+        }
+        files_below(bench.data(), &mut |path, content| {
+            assert!(!canary.is_in(content), "{} in {}", canary.what, path.display());
+        });
+    }
+    // The snapshot was among the files, and so were the sealed seeds.
+    assert!(bench.snapshot_file().exists());
+}
+
 #[test]
 fn the_search_finds_what_is_there() {
     let canary = Canary::new("test", b"a secret of some length");
@@ -87,7 +107,7 @@ fn import_canaries(bench: &Bench) -> ([Canary; 3], Value) {
 
 #[test]
 fn no_secret_is_in_any_file_record_or_error() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let (engine, root) = (bench.engine(), bench.root());
     let key = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
     let encrypted = engine.encrypt(&root, &key, PLAINTEXT, &[("purpose", "test")]).unwrap();
@@ -142,22 +162,7 @@ fn no_secret_is_in_any_file_record_or_error() {
     let refused = bench.call("Encrypt", &broken).unwrap_err();
     texts.extend([refused.to_string(), format!("{refused:?}")]);
 
-    let records = bench.ledger();
-    bench.close();
-    for canary in &canaries {
-        for text in &texts {
-            assert!(!canary.is_in(text.as_bytes()), "{} in {text}", canary.what);
-        }
-        for record in records.records() {
-            let text = String::from_utf8_lossy(record);
-            assert!(!canary.is_in(record), "{} in the record {text}", canary.what);
-        }
-        files_below(bench.data(), &mut |path, content| {
-            assert!(!canary.is_in(content), "{} in {}", canary.what, path.display());
-        });
-    }
-    // The snapshot was among the files, and so were the sealed seeds.
-    assert!(bench.snapshot_file().exists());
+    hunt(bench, &canaries, &texts);
 }
 
 /// A secret in an answer, in base64, by what it is.
@@ -227,7 +232,7 @@ fn use_all_others(bench: &Bench, secrets: &mut Vec<Secret>) -> Vec<(&'static str
 /// What keys of the other kinds take and make, looked for like the secrets above.
 #[test]
 fn no_message_signature_mac_or_private_key_is_in_any_file_record_or_error() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let mut secrets = vec![("message", STANDARD.encode(PLAINTEXT))];
     let mut refused = sign_with_all(&bench, &mut secrets);
     refused.extend(use_all_others(&bench, &mut secrets));
@@ -236,23 +241,12 @@ fn no_message_signature_mac_or_private_key_is_in_any_file_record_or_error() {
         [refused.to_string(), format!("{refused:?}"), refused.to_json()]
     });
     let texts = texts.collect::<Vec<_>>();
-    let records = bench.ledger();
-    bench.close();
-    for (what, secret) in secrets {
+    let canaries = secrets.into_iter().map(|(what, secret)| {
         let secret = STANDARD.decode(secret).unwrap();
         // The heads of encodings are the same for all keys: what is unique is at the end.
-        let canary = Canary::new(what, &secret[secret.len().saturating_sub(64)..]);
-        for text in &texts {
-            assert!(!canary.is_in(text.as_bytes()), "{what} in {text}");
-        }
-        for record in records.records() {
-            let text = String::from_utf8_lossy(record);
-            assert!(!canary.is_in(record), "{what} in the record {text}");
-        }
-        files_below(bench.data(), &mut |path, content| {
-            assert!(!canary.is_in(content), "{what} in {}", path.display());
-        });
-    }
+        Canary::new(what, &secret[secret.len().saturating_sub(64)..])
+    });
+    hunt(bench, &canaries.collect::<Vec<_>>(), &texts);
 }
 
 #[cfg(unix)]

@@ -1,10 +1,10 @@
 //! Many callers at once. Whatever the threads do, the log is a sequence in which every record is true where it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Bench, text};
+use crate::support::{Bench, call, key_of, text};
 
 const THREADS: usize = 12;
 const ROUNDS: usize = 25;
@@ -62,4 +62,29 @@ fn the_order_of_records_is_the_order_of_what_was_true() {
         }
     }
     assert_eq!(uses[0] + uses[1], (THREADS - 2) * ROUNDS);
+}
+
+/// RSA keys are made while nobody holds the state, and the operation runs again with them. Whoever is at it at the same time
+/// gets a key of its own, and one record.
+#[test]
+fn a_call_that_runs_twice_leaves_one_record_and_one_key() {
+    let bench = Bench::new();
+    let symmetric = bench.key();
+    let before = bench.engine().ledger().size();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                key_of(&bench, "RSA_2048", "SIGN_VERIFY");
+                let input = json!({"KeyId": symmetric, "KeyPairSpec": "RSA_2048"});
+                call(&bench, "GenerateDataKeyPair", &input);
+            });
+        }
+    });
+    assert_eq!(bench.engine().ledger().size(), before + 8);
+    let keys = call(&bench, "ListKeys", &json!({}))["Keys"].clone();
+    let keys = keys.as_array().unwrap().iter().map(|key| text(key, "KeyId").to_owned());
+    let asymmetric = keys.filter(|key| *key != symmetric);
+    let public_keys = asymmetric
+        .map(|key| call(&bench, "GetPublicKey", &json!({"KeyId": key}))["PublicKey"].to_string());
+    assert_eq!(public_keys.collect::<BTreeSet<_>>().len(), 4);
 }
