@@ -46,6 +46,42 @@ fn a_change_that_was_not_answered_is_in_the_state_exactly_if_it_is_in_the_log() 
     }
 }
 
+/// Rotating on demand is two entries: the call, and the rotation that it makes due. A crash between them must not lose the
+/// second, nor do it twice.
+#[test]
+fn a_rotation_that_was_answered_takes_place_whenever_the_crash_comes() {
+    let story = |fault: Option<usize>| {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = FaultyStorage::new(DirStorage::new(folder.path().join("ledger")));
+        let storage = match fault {
+            Some(number) => storage.with_fault(number, Fault::KilledBefore),
+            None => storage,
+        };
+        let on = Arc::new(storage.clone());
+        let config = Config::for_tests();
+        let engine = Engine::create_on(on, folder.path(), config, root_key(), environment());
+        let engine = engine.ok().unwrap().0;
+        let root = engine.root_caller().unwrap();
+        let key = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
+        let before = storage.calls().len();
+        let named = format!(r#"{{"KeyId": "{key}"}}"#);
+        let answered = engine.call(&root, "RotateKeyOnDemand", named.as_bytes()).is_ok();
+        (folder, key, answered, before..storage.calls().len())
+    };
+    let (.., calls) = story(None);
+    assert!(calls.len() >= 4, "two entries, each written and synced: {calls:?}");
+    for number in calls {
+        let (folder, key, answered, _) = story(Some(number));
+        let config = Config::for_tests();
+        let engine = Engine::open(folder.path(), config, root_key(), environment()).unwrap();
+        let root = engine.root_caller().unwrap();
+        let all = format!(r#"{{"KeyId": "{key}", "IncludeKeyMaterial": "ALL_KEY_MATERIAL"}}"#);
+        let listed = engine.call(&root, "ListKeyRotations", all.as_bytes()).ok().unwrap();
+        let materials = listed.matches("KeyMaterialState").count();
+        assert!(materials == 2 || (materials == 1 && !answered), "call {number}: {materials}");
+    }
+}
+
 #[test]
 fn a_creation_that_was_cut_short_is_told_from_an_engine() {
     let folder = tempfile::tempdir().unwrap();

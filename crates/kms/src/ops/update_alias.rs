@@ -43,11 +43,6 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     // The old key may wait for its deletion: taking its alias away is what one does then.
     new.check_not_pending()?;
     check_same_kind(old, new)?;
-    if old.is_symmetric() != new.is_symmetric() || old.kind.usage() != new.kind.usage() {
-        let text =
-            "The current and the new key of an alias must have the same key type and key usage.";
-        return Err(Refusal::validation(text));
-    }
     if old.id != new.id {
         check_quota(call, new)?;
     }

@@ -88,3 +88,52 @@ fn a_call_that_runs_twice_leaves_one_record_and_one_key() {
         .map(|key| call(&bench, "GetPublicKey", &json!({"KeyId": key}))["PublicKey"].to_string());
     assert_eq!(public_keys.collect::<BTreeSet<_>>().len(), 4);
 }
+
+#[test]
+fn what_is_encrypted_while_a_key_rotates_names_the_material_of_that_moment_and_opens() {
+    const ROTATIONS: usize = 20;
+    let bench = Bench::new();
+    let key = bench.key();
+    let (engine, root) = (bench.engine(), bench.root());
+    let encrypt = || (0..ROUNDS).map(|_| engine.encrypt(&root, &key, b"x", &[]).unwrap());
+    let blobs = std::thread::scope(|scope| {
+        let threads = (0..4).map(|_| scope.spawn(|| encrypt().collect::<Vec<_>>()));
+        let threads = threads.collect::<Vec<_>>();
+        let named = json!({"KeyId": key}).to_string();
+        for _ in 0..ROTATIONS {
+            // A rotation that another thread's call is about to do is still in progress.
+            drop(engine.call(&root, "RotateKeyOnDemand", named.as_bytes()));
+        }
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    for blob in &blobs {
+        assert!(engine.decrypt(&root, &blob.ciphertext_blob, &[]).is_ok());
+    }
+    let described = bench.call("DescribeKey", &json!({"KeyId": key}).to_string()).unwrap();
+
+    let (mut current, mut last) = (String::new(), Value::Null);
+    for record in bench.records() {
+        match (text(&record, "eventName"), record.get("errorCode").is_some()) {
+            ("CreateKey", _) => {
+                let metadata = &record["responseElements"]["keyMetadata"];
+                text(metadata, "currentKeyMaterialId").clone_into(&mut current);
+            }
+            ("RotateKey", _) => {
+                let details = &record["serviceEventDetails"];
+                assert_eq!(text(details, "previousKeyMaterialId"), current);
+                text(details, "currentKeyMaterialId").clone_into(&mut current);
+            }
+            ("Encrypt", false) => {
+                assert_eq!(text(&record["additionalEventData"], "keyMaterialId"), current);
+            }
+            _ => {}
+        }
+        if ["Encrypt", "Decrypt"].contains(&text(&record, "eventName")) {
+            last = record;
+        }
+    }
+    assert_eq!(text(&described["KeyMetadata"], "CurrentKeyMaterialId"), current);
+    // Many threads noted their uses; the one that the log has last is the last.
+    let usage = bench.call("GetKeyLastUsage", &json!({"KeyId": key}).to_string()).unwrap();
+    assert_eq!(usage["KeyLastUsage"]["CloudTrailEventId"], last["eventID"]);
+}
