@@ -68,6 +68,7 @@ const DUPLICATES: &[(&str, &str)] = &[
     ("rand_core", "one per rand"),
     ("reqwest", "delta_kernel and object_store"),
     ("syn", "derive macros of two generations"),
+    ("synstructure", "below an optional parser of rcgen, which is locked but never built"),
     ("winnow", "toml's parser and its cousins"),
 ];
 

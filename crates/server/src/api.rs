@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use keytrail_auth::sigv4::{self, Expected, SignedRequest, Unauthenticated};
@@ -231,11 +231,15 @@ fn is_unknown(error: &EngineError) -> bool {
 
 /// The caller with what the record says about its connection.
 fn describe(caller: Caller, peer: &Peer, head: &Parts) -> Caller {
-    let user_agent = head.headers.get(USER_AGENT);
-    let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    caller
+    let text = |name| head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let user_agent = text(USER_AGENT);
+    let caller = caller
         .from_source(&peer.address)
-        .with_user_agent(user_agent.as_deref().unwrap_or(NO_USER_AGENT))
+        .with_user_agent(user_agent.as_deref().unwrap_or(NO_USER_AGENT));
+    match &peer.tls {
+        Some(agreed) => caller.with_tls(agreed.details(&text(HOST).unwrap_or_default())),
+        None => caller,
+    }
 }
 
 fn call(

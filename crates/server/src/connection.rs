@@ -12,11 +12,14 @@ use tokio::sync::watch;
 
 use crate::routes;
 use crate::server::Shared;
+use crate::tls::Agreed;
 
 /// The other side, as a record will name it.
 pub(crate) struct Peer {
     /// Its IP address, without the port.
     pub(crate) address: String,
+    /// What was agreed on, over TLS.
+    pub(crate) tls: Option<Agreed>,
 }
 
 /// Answers the connection's requests, one after the other.

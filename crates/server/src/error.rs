@@ -6,6 +6,14 @@ use keytrail_kms::EngineError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The operator's: the certificate or the key cannot be used.
+    #[error("the {what} cannot be used: {detail}")]
+    Tls {
+        /// `certificate`, `private key`, both, a name.
+        what: &'static str,
+        /// What is wrong with it; nothing of a key.
+        detail: String,
+    },
     /// The environment's: the listening socket is gone.
     #[error("the listening socket failed")]
     Listener(#[source] std::io::Error),

@@ -15,7 +15,7 @@
 //! none (AWS does the same), and nobody can fill the ledger without a key. It is counted and logged instead, with its
 //! address. Every authenticated request is a call and leaves one record, whatever comes of it.
 //!
-//! Begin with [`Server`].
+//! With a [`TlsIdentity`] all of it is encrypted, and records tell what was agreed on. Begin with [`Server`].
 //!
 //! # What it is not
 //!
@@ -33,8 +33,10 @@ mod metrics;
 mod query;
 mod routes;
 mod server;
+mod tls;
 
 pub use error::ServerError;
 pub use limits::Limits;
 pub use log::{Level, Log};
 pub use server::Server;
+pub use tls::{SelfMadeCertificate, TlsIdentity};

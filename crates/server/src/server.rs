@@ -13,11 +13,13 @@ use keytrail_kms::{Engine, Environment};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{self, Peer};
 use crate::log::{self, Level, Log};
 use crate::metrics::Metrics;
-use crate::{Limits, ServerError};
+use crate::tls::Agreed;
+use crate::{Limits, ServerError, TlsIdentity};
 
 /// How long no connection is taken after taking one has failed: the cause (no file descriptors) passes, if at all, slowly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,22 +38,25 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     /// Permits for calls: see [`Limits::calls_in_flight`].
     pub(crate) turns: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
     stopping: AtomicBool,
 }
 
 impl Server {
-    /// An endpoint that answers for this engine. Nothing runs yet.
+    /// An endpoint that answers for this engine, over TLS if there is an identity. Nothing runs yet.
     ///
     /// `environment` tells the time by which signatures are judged, and gives the ids of requests that are no calls.
     pub fn new(
         engine: Engine,
         environment: Environment,
         limits: Limits,
+        tls: Option<TlsIdentity>,
         log: Arc<dyn Log>,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(limits.calls_in_flight));
         let (metrics, stopping) = (Metrics::default(), AtomicBool::new(false));
-        let shared = Shared { engine, environment, limits, metrics, log, turns, stopping };
+        let tls = tls.map(TlsIdentity::acceptor);
+        let shared = Shared { engine, environment, limits, metrics, log, turns, tls, stopping };
         Self { shared: Arc::new(shared) }
     }
 
@@ -121,8 +126,23 @@ async fn serve(
     let counted = Arc::clone(&shared);
     let _inside = counted.metrics.connections.enter();
     // An IPv4 client of an IPv6 socket is known by its own address.
-    let peer = Peer { address: address.ip().to_canonical().to_string() };
-    connection::serve(shared, stream, peer, stopped).await;
+    let address = address.ip().to_canonical().to_string();
+    let Some(acceptor) = &counted.tls else {
+        return connection::serve(shared, stream, Peer { address, tls: None }, stopped).await;
+    };
+    let handshake = tokio::time::timeout(counted.limits.header_wait, acceptor.accept(stream));
+    match handshake.await {
+        Ok(Ok(stream)) => {
+            let tls = Some(Agreed::by(stream.get_ref().1));
+            connection::serve(shared, stream, Peer { address, tls }, stopped).await;
+        }
+        // Plain HTTP, a client that does not trust the certificate, or one that is too slow: it has made no request.
+        Ok(Err(error)) => {
+            let fields = Json::object().with("source", address).with("reason", error.to_string());
+            counted.log(Level::Info, "handshake failed", fields);
+        }
+        Err(_) => {}
+    }
 }
 
 /// Closes the engine after the last call. A call that hangs in the disk keeps it: then it is closed when that call ends, or

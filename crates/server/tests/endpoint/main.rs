@@ -7,10 +7,12 @@
 //! | `refusals` | requests that nobody is proven to have made: refused, counted, logged, not recorded |
 //! | `limits` | what a client cannot do to the process |
 //! | `manners` | health, metrics, log lines, stopping |
+//! | `encrypted` | TLS, and what records say about it |
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod calls;
+mod encrypted;
 mod limits;
 mod manners;
 mod refusals;

@@ -1,6 +1,6 @@
 //! An endpoint with a given clock in a temporary directory, and a client that signs.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use keytrail_auth::sigv4::{SignedRequest, sign};
 use keytrail_event::Timestamp;
 use keytrail_kms::{Clock, Config, Engine, Environment, OsRandom, RootKey};
 use keytrail_ledger::{Origin, Reader};
-use keytrail_server::{Level, Limits, Log, Server};
+use keytrail_server::{Level, Limits, Log, Server, TlsIdentity};
 use keytrail_testkit::START_NS;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -67,6 +67,10 @@ impl Endpoint {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
+        Self::over(limits, None)
+    }
+
+    pub(crate) fn over(limits: Limits, tls: Option<TlsIdentity>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(GivenClock(AtomicU64::new(START_NS)));
         let environment =
@@ -76,7 +80,7 @@ impl Endpoint {
         let (engine, root) =
             Engine::create(folder.path(), config(), root_key, environment.clone()).unwrap();
         let lines = Arc::new(Lines::default());
-        let server = Server::new(engine, environment, limits, Arc::clone(&lines) as _);
+        let server = Server::new(engine, environment, limits, tls, Arc::clone(&lines) as _);
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -237,7 +241,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Reads one answer, which leaves the connection open for the next.
-    pub(crate) fn read(stream: &mut TcpStream) -> Self {
+    pub(crate) fn read(stream: &mut impl Read) -> Self {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
