@@ -7,6 +7,7 @@
 //!   root.key        seals key material and signing keys (mode 0600)
 //!   keys/           the key store: a view over the ledger, and the sealed signing keys
 //!   ledger/         segments, checkpoint, public key
+//!   tls/            certificate and private key of `serve --tls`
 //!   lake/           events/ (a Delta table), catalog/ (its ledger), quarantine/
 //! ```
 

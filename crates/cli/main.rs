@@ -19,6 +19,7 @@ mod principal;
 mod progress;
 mod query;
 mod report;
+mod serve;
 mod tamper;
 mod verify;
 
@@ -83,6 +84,8 @@ enum Command {
     Init(init::Arguments),
     /// Show the whole story in a scratch directory: keys, traffic, audits, two tamperings caught
     Demo(demo::Arguments),
+    /// Answer the KMS API over HTTP: every request signed, decided and recorded before it is answered
+    Serve(serve::Arguments),
     /// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
     Kms(kms::Arguments),
     /// Users and their access keys
@@ -140,6 +143,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Init(arguments) => init::run(&context, &arguments),
         Command::Demo(arguments) => demo::run(&context, &arguments),
+        Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Kms(arguments) => kms::run(&context, &arguments),
         Command::Principal(arguments) => principal::run(&context, &arguments),
         Command::Policy(arguments) => policy::run(&context, &arguments),

@@ -9,6 +9,7 @@ fn every_command_has_help_with_examples() {
     for command in [
         "init",
         "demo",
+        "serve",
         "kms",
         "principal",
         "policy",

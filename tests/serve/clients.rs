@@ -1,0 +1,127 @@
+//! The real clients: where they come from, and one call of each.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+const PACKAGES: [&str; 2] = ["awscli==1.46.3", "boto3==1.44.5"];
+
+/// As whom, where to, and in which folder a client runs.
+pub(crate) struct Setting<'a> {
+    /// Access key id and secret; `None` is anonymous.
+    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) region: &'a str,
+    pub(crate) endpoint: &'a str,
+    pub(crate) folder: &'a Path,
+}
+
+/// The virtual environment, made if this is the first test that needs it. Versions are in its name.
+fn environment() -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_keytrail"));
+    let target = binary.ancestors().nth(2).unwrap(); // target/PROFILE/keytrail
+    let name = PACKAGES.join("-").replace("==", "-");
+    let folder = target.join("clients").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    // Tests run in threads, and several test processes may share a target folder.
+    let lock = File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !folder.join("ready").exists() {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        succeed(Command::new(folder.join("venv/bin/python")).args(pip).args(PACKAGES));
+        fs::write(folder.join("ready"), "").unwrap();
+    }
+    folder.join("venv/bin")
+}
+
+fn succeed(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?} failed");
+}
+
+/// What a call of the CLI printed.
+pub(crate) struct Printed {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) succeeded: bool,
+}
+
+/// Runs `aws ARGUMENTS…`.
+pub(crate) fn aws(setting: &Setting<'_>, arguments: &[String]) -> Printed {
+    let mut command = Command::new(environment().join("aws"));
+    command
+        .args(arguments)
+        .current_dir(setting.folder)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", setting.folder)
+        .env("AWS_ENDPOINT_URL", setting.endpoint)
+        .env("AWS_DEFAULT_REGION", setting.region)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    match &setting.credentials {
+        Some((id, secret)) => {
+            command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        }
+        None => {
+            command.arg("--no-sign-request");
+        }
+    }
+    let output = command.output().unwrap();
+    Printed {
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        succeeded: output.status.success(),
+    }
+}
+
+/// A Python process that calls boto3 for us: a JSON line in, a JSON line out (`boto3_client.py`).
+pub(crate) struct Boto3 {
+    process: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Boto3 {
+    pub(crate) fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serve/boto3_client.py");
+        let mut process = Command::new(environment().join("python"))
+            .arg(script)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let requests = process.stdin.take().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        Self { process, requests, answers }
+    }
+
+    /// Calls `SERVICE.METHOD`; `{"answer": …, "request_id": …}` or `{"error": "An error occurred (…", …}`. The clock of the
+    /// client goes wrong by so many seconds.
+    pub(crate) fn call(
+        &mut self,
+        setting: &Setting<'_>,
+        method: &str,
+        input: &Value,
+        clock_seconds: i64,
+    ) -> Value {
+        let request = json!({
+            "endpoint": setting.endpoint, "region": setting.region, "credentials": setting.credentials,
+            "method": method, "input": input, "clock_seconds": clock_seconds,
+        });
+        writeln!(self.requests, "{request}").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{method} {input}: {line:?}"))
+    }
+}
+
+impl Drop for Boto3 {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

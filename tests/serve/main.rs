@@ -1,0 +1,63 @@
+//! `keytrail serve` and the real clients: the unmodified AWS CLI and boto3, against a running endpoint.
+//!
+//! A case is data (`cases/*.toml`): who calls, what is called, the answer or the error's text, and the record that the call
+//! leaves. Each file is one session on one data directory, from top to bottom. The clients come from PyPI, pinned, into a
+//! virtual environment under `target/`, made by the first test that needs it and used by all later ones.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `clients` | the virtual environment, one CLI call, one boto3 call |
+//! | `endpoint` | a data directory with two users, and `keytrail serve` on a free port over it |
+//! | `session` | the cases of a file: reading, running, comparing |
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod clients;
+mod endpoint;
+mod session;
+
+use endpoint::Endpoint;
+use serde_json::json;
+
+/// The tutorial of AWS, typed into its CLI; then the questions that Keytrail is for.
+#[test]
+fn the_tutorial_works_with_the_unmodified_aws_cli_and_is_proven_afterwards() {
+    let mut endpoint = Endpoint::start();
+    let saved = session::run(&endpoint, include_str!("cases/tutorial.toml"));
+    endpoint.stop();
+
+    endpoint.keytrail(&["ingest"]);
+    let uses = endpoint.keytrail(&["audit", "who-used", "--key", "alias/payments"]);
+    let uses = uses.as_array().unwrap();
+    let key = format!("arn:aws:kms:us-east-1:111122223333:key/{}", saved["key"]);
+    for (actor, operation) in [
+        ("arn:aws:iam::111122223333:user/alice", "Encrypt"),
+        ("arn:aws:iam::111122223333:user/alice", "Decrypt"),
+        ("arn:aws:iam::111122223333:root", "DisableKey"),
+        ("arn:aws:iam::111122223333:user/mallory", "Decrypt"),
+    ] {
+        let named = uses.iter().find(|row| row["actor"] == actor && row["operation"] == operation);
+        let row = named.unwrap_or_else(|| panic!("{actor} {operation} is not in {uses:?}"));
+        assert_eq!((&row["key"], &row["source_ips"]), (&json!(key), &json!(["127.0.0.1"])));
+        assert!(row["first_use"].is_string() && row["last_use"].is_string(), "{row}");
+    }
+    assert_eq!(endpoint.keytrail(&["verify"])["verdict"], "OK");
+}
+
+#[test]
+fn who_is_not_authenticated_is_refused_in_the_words_of_aws_and_leaves_no_record() {
+    let endpoint = Endpoint::start();
+    session::run(&endpoint, include_str!("cases/refusals.toml"));
+}
+
+#[test]
+fn operations_answer_boto3_and_leave_the_records_that_aws_would() {
+    let endpoint = Endpoint::start();
+    session::run(&endpoint, include_str!("cases/operations.toml"));
+}
+
+#[test]
+fn over_tls_with_a_certificate_of_our_own_records_tell_the_connection() {
+    let endpoint = Endpoint::start_with(&["--tls"]);
+    session::run(&endpoint, include_str!("cases/encrypted.toml"));
+}
