@@ -91,7 +91,9 @@ impl Drop for Table {
 impl Table {
     /// The table in this directory, which must exist; it may be without any commit.
     pub(crate) fn open(dir: &Path) -> Result<Self, LakeError> {
-        let url = Url::from_directory_path(dir)
+        // The kernel speaks of files by URL, and a URL has no relative form.
+        let absolute = std::path::absolute(dir).map_err(LakeError::io("find", dir))?;
+        let url = Url::from_directory_path(&absolute)
             .map_err(|()| LakeError::NoLake { path: dir.to_owned() })?;
         // The kernel's default executor, one background thread, deadlocks in `checkpoint`.
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -371,6 +373,19 @@ mod tests {
             .unwrap();
         let text = added["add"]["stats"].as_str().unwrap();
         assert_eq!(FileStats::from_delta(text), stats());
+    }
+
+    /// The command line's default data directory is a relative path.
+    #[test]
+    fn a_table_may_be_named_by_a_relative_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = std::env::current_dir().unwrap();
+        let mut relative: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        relative.extend(dir.path().components().skip(1));
+        assert!(relative.is_relative() && relative.is_dir());
+        let planned = Table::open(&relative).unwrap().plan_create().unwrap();
+        publish(&relative, &planned);
+        assert!(Table::open(&relative).unwrap().plan_append(&[]).is_ok());
     }
 
     #[test]
