@@ -126,7 +126,7 @@ async fn ask(lake: &Path, threads: usize) -> Result<(), Box<dyn Error>> {
 }
 
 async fn busiest_key(session: &Session) -> Result<String, Box<dyn Error>> {
-    let sql = "SELECT CAST(key AS VARCHAR) FROM key_events GROUP BY key ORDER BY count(*) DESC, key LIMIT 1";
+    let sql = "SELECT key FROM key_events GROUP BY key ORDER BY count(*) DESC, key LIMIT 1";
     let batches = session.sql(sql).await?.collect().await?;
     Ok(arrow::util::display::array_value_to_string(batches[0].column(0), 0)?)
 }
