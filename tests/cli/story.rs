@@ -48,3 +48,23 @@ fn the_sample_logs_answer_the_readmes_questions() {
     assert_eq!(home.rows(context)[0]["n"], 2, "one Encrypt and one Decrypt of invoice 7");
     assert_eq!(home.json(&["verify", "lake"])["verdict"], "OK");
 }
+
+#[test]
+fn the_readmes_first_steps_work_as_they_are_printed() {
+    let home = Home::empty();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/sample-logs");
+    let steps: [&[&str]; 7] = [
+        &["init"],
+        &["ingest", sample],
+        &["audit", "who-used", "--since", "30d"],
+        &["audit", "last-use"],
+        &["audit", "denied"],
+        &["query", "select aws_region, count(*) from events group by 1"],
+        &["verify"],
+    ];
+    for step in steps {
+        let ran = home.run_plainly(step);
+        assert_eq!(ran.code, 0, "{step:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    assert!(home.path().join("keytrail-data/lake/events/_delta_log").is_dir());
+}

@@ -41,9 +41,15 @@ impl Home {
 
     /// Runs `keytrail --data DATA ARGUMENTS…` in the scratch folder.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let data = self.data();
+        let mut all = vec!["--data", data.to_str().unwrap()];
+        all.extend(arguments);
+        self.run_plainly(&all)
+    }
+
+    /// Runs `keytrail ARGUMENTS…` in the scratch folder, as somebody would who has read the README.
+    pub(crate) fn run_plainly(&self, arguments: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_keytrail"))
-            .arg("--data")
-            .arg(self.data())
             .args(arguments)
             .current_dir(self.path())
             .env_remove("KEYTRAIL_DATA")
