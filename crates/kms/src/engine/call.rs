@@ -9,9 +9,7 @@
 
 use std::sync::atomic::Ordering;
 
-use keytrail_event::{
-    EventCategory, EventType, Guid, Json, Record, Region, Resource, Timestamp, UserIdentity,
-};
+use keytrail_event::{EventType, Guid, Json, Record, Region, Resource, Timestamp, UserIdentity};
 use keytrail_ledger::{Append, EntryKind, Pending};
 
 use super::snapshot::{self, Content};
@@ -301,12 +299,9 @@ impl Attempt<'_> {
     /// The record's text. `refusal` is `None` when the call succeeds.
     fn record(&self, config: &Config, facts: &Facts, refusal: Option<&Refusal>) -> String {
         let answered = refusal.is_none();
-        let record = Record {
-            user_identity: self.caller.identity(),
-            event_time: self.now,
-            event_source: self.service.event_source().to_owned(),
-            event_name: self.name.chars().take(NAME_CHARS_MAX).collect(),
-            aws_region: region_of(self.service, config),
+        let name: String = self.name.chars().take(NAME_CHARS_MAX).collect();
+        let region = region_of(self.service, config);
+        Record {
             source_ip_address: self.caller.source_ip().to_owned(),
             user_agent: Some(self.caller.user_agent().to_owned()),
             error_code: refusal.map(|refusal| refusal.recorded_code().to_owned()),
@@ -318,42 +313,28 @@ impl Attempt<'_> {
             read_only: self.read_only,
             resources: resources(facts, config),
             tls_details: self.caller.tls().cloned(),
-            ..service_event(config, self.event_id, self.now)
-        };
-        Record { event_type: EventType::AwsApiCall, ..record }.to_json()
+            ..Record::new(
+                self.now,
+                self.service.event_source(),
+                &name,
+                self.caller.identity(),
+                region,
+                config.account.clone(),
+                self.event_id,
+            )
+        }
+        .to_json()
     }
 }
 
-/// A record without a caller: what the engine does by itself, and the members that all records have in common.
+/// The record of something that the engine does by itself, without a caller. Its name is for whoever knows it.
 pub(super) fn service_event(config: &Config, event_id: Guid, now: Timestamp) -> Record {
+    let identity = UserIdentity::service_event(&config.account);
+    let (region, account) = (config.region.clone(), config.account.clone());
     Record {
-        user_identity: UserIdentity::service_event(&config.account),
-        event_time: now,
-        event_source: Service::Kms.event_source().to_owned(),
-        event_name: String::new(),
-        aws_region: config.region.clone(),
-        source_ip_address: "AWS Internal".to_owned(),
         user_agent: Some("AWS Internal".to_owned()),
-        error_code: None,
-        error_message: None,
-        request_parameters: None,
-        response_elements: None,
-        additional_event_data: None,
-        request_id: None,
-        event_id,
-        read_only: false,
-        resources: Vec::new(),
         event_type: EventType::AwsServiceEvent,
-        api_version: None,
-        management_event: true,
-        recipient_account_id: config.account.clone(),
-        shared_event_id: None,
-        service_event_details: None,
-        vpc_endpoint_id: None,
-        vpc_endpoint_account_id: None,
-        event_category: EventCategory::Management,
-        tls_details: None,
-        session_credential_from_console: false,
+        ..Record::new(now, Service::Kms.event_source(), "", identity, region, account, event_id)
     }
 }
 
