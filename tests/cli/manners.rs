@@ -49,6 +49,24 @@ fn wrong_usage_ends_with_2_and_inability_with_3() {
 }
 
 #[test]
+fn an_sql_error_says_what_is_wrong_and_not_where_it_was_noticed() {
+    let home = Home::new();
+    for (sql, expected) in [
+        ("selec 1", "found: selec at Line: 1"),
+        ("select nope from events", "No field named nope"),
+        ("select * from nope", "nope' not found"),
+        ("select * from events where event_time > 5", "Timestamp"),
+        ("select event_time > 'x' from events", "'x'"),
+        ("select 1/0", "Divide by zero"),
+    ] {
+        let ran = home.run(&["query", sql]);
+        assert_eq!(ran.code, 3, "{sql}");
+        assert!(ran.stderr.contains(expected), "{sql}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{sql}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn results_are_on_stdout_and_quiet_is_quiet() {
     let home = Home::new();
     home.ok(&["kms", "create-key"]);

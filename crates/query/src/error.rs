@@ -96,8 +96,9 @@ pub enum QueryError {
     Unprintable(#[from] ArrowError),
 }
 
-/// DataFusion appends backtraces and contexts on further lines; one line is what a user needs.
+/// DataFusion wraps an error in the names of its own rules, and appends backtraces on further lines. The first line of the
+/// innermost error is what a user needs.
 fn first_line(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
+    let text = error.find_root().strip_backtrace();
     text.lines().next().unwrap_or_default().to_owned()
 }
