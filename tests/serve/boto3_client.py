@@ -1,7 +1,8 @@
 """Calls boto3 as told: one JSON object a line on stdin, one a line on stdout. Run by tests/serve/clients.rs.
 
 Bytes are {"base64": "…"} in requests and base64 text in answers, times are ISO 8601. boto3 is not changed; only the clock it
-signs by is moved where a request says so.
+signs by is moved where a request says so, and its own checks are left out where a request is to be wrong. Methods of `offline`
+are those of the module beside this one.
 """
 
 import base64
@@ -15,7 +16,10 @@ import botocore.auth
 import botocore.config
 import botocore.exceptions
 
+import offline
+
 real_time = botocore.auth.get_current_datetime
+session = boto3.Session()
 clients = {}
 
 
@@ -36,27 +40,33 @@ def to_json(value):
 
 
 def client(service, request):
-    name = json.dumps([service, request["region"], request["credentials"]])
+    name = json.dumps([service, request["region"], request["credentials"], request["unchecked"]])
     if name not in clients:
         credentials = request["credentials"]
-        options = {"endpoint_url": request["endpoint"], "region_name": request["region"]}
+        options = {"parameter_validation": not request["unchecked"]}
+        names = {"endpoint_url": request["endpoint"], "region_name": request["region"]}
         if credentials:
-            options |= {"aws_access_key_id": credentials[0], "aws_secret_access_key": credentials[1]}
+            names |= dict(zip(["aws_access_key_id", "aws_secret_access_key", "aws_session_token"], credentials))
         else:
-            options |= {"config": botocore.config.Config(signature_version=botocore.UNSIGNED)}
-        clients[name] = boto3.client(service, **options)
+            options |= {"signature_version": botocore.UNSIGNED}
+        clients[name] = session.client(service, **names, config=botocore.config.Config(**options))
     return clients[name]
 
 
 def call(request):
     service, method = request["method"].split(".")
+    members = from_json(request["input"])
+    if service == "offline":
+        return {"answer": getattr(offline, method)(**members)}
     moved = datetime.timedelta(seconds=request["clock_seconds"])
     botocore.auth.get_current_datetime = lambda *arguments, **options: real_time(*arguments, **options) + moved
     try:
-        answer = getattr(client(service, request), method)(**from_json(request["input"]))
+        answer = getattr(client(service, request), method)(**members)
     except botocore.exceptions.ClientError as error:
         metadata = error.response["ResponseMetadata"]
         return {"error": str(error), "request_id": metadata.get("RequestId"), "status": metadata["HTTPStatusCode"]}
+    except botocore.exceptions.BotoCoreError as error:
+        return {"error": str(error)}
     metadata = answer.pop("ResponseMetadata")
     return {"answer": answer, "request_id": metadata["RequestId"], "status": metadata["HTTPStatusCode"]}
 

@@ -7,7 +7,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-const PACKAGES: [&str; 2] = ["awscli==1.46.3", "boto3==1.44.5"];
+use crate::case::Case;
+
+/// The clients, and the judge of what they are told (`offline.py`).
+const PACKAGES: [&str; 3] = ["awscli==1.46.3", "boto3==1.44.5", "cryptography==50.0.2"];
+
+/// How this version of the CLI ends when the service refused.
+pub(crate) const EXIT_REFUSED: i32 = 255;
 
 /// As whom, where to, and in which folder a client runs.
 pub(crate) struct Setting<'a> {
@@ -46,7 +52,7 @@ fn succeed(command: &mut Command) {
 pub(crate) struct Printed {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    pub(crate) succeeded: bool,
+    pub(crate) exit_code: Option<i32>,
 }
 
 /// Runs `aws ARGUMENTS…`.
@@ -73,7 +79,7 @@ pub(crate) fn aws(setting: &Setting<'_>, arguments: &[String]) -> Printed {
     Printed {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
-        succeeded: output.status.success(),
+        exit_code: output.status.code(),
     }
 }
 
@@ -99,23 +105,17 @@ impl Boto3 {
         Self { process, requests, answers }
     }
 
-    /// Calls `SERVICE.METHOD`; `{"answer": …, "request_id": …}` or `{"error": "An error occurred (…", …}`. The clock of the
-    /// client goes wrong by so many seconds.
-    pub(crate) fn call(
-        &mut self,
-        setting: &Setting<'_>,
-        method: &str,
-        input: &Value,
-        clock_seconds: i64,
-    ) -> Value {
+    /// Makes the call of a case: `{"answer": …, "request_id": …}` or `{"error": "An error occurred (…", …}`. `input` is the
+    /// case's, with all filled in.
+    pub(crate) fn call(&mut self, setting: &Setting<'_>, case: &Case, input: &Value) -> Value {
         let request = json!({
             "endpoint": setting.endpoint, "region": setting.region, "credentials": setting.credentials,
-            "method": method, "input": input, "clock_seconds": clock_seconds,
+            "method": case.call, "input": input, "clock_seconds": case.clock_seconds, "unchecked": case.unchecked,
         });
         writeln!(self.requests, "{request}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{method} {input}: {line:?}"))
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{} {input}: {line:?}", case.name))
     }
 }
 

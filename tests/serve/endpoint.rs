@@ -10,6 +10,11 @@ use keytrail_ledger::{EntryKind, Reader};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::case::Session;
+
+/// The account of all sessions.
+pub(crate) const ACCOUNT: &str = "111122223333";
+
 /// What alice may do. Mallory may do nothing.
 const ALICES_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": {
     "Effect": "Allow", "Resource": "*",
@@ -19,8 +24,8 @@ const ALICES_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": {
 pub(crate) struct Endpoint {
     folder: TempDir,
     pub(crate) url: String,
-    /// By name: `root`, `alice`, `mallory`; access key id and secret.
-    pub(crate) credentials: BTreeMap<&'static str, (String, String)>,
+    /// By name: `root`, `alice`, `mallory` and those of the session; access key id and secret.
+    pub(crate) credentials: BTreeMap<String, (String, String)>,
     process: Option<Child>,
 }
 
@@ -31,36 +36,66 @@ impl Endpoint {
 
     /// With more flags for `serve`.
     pub(crate) fn start_with(flags: &[&str]) -> Self {
+        let mut endpoint = Self::initialized(&[]);
+        endpoint.serve(flags);
+        endpoint
+    }
+
+    /// As a session wants it.
+    pub(crate) fn of(session: &Session) -> Self {
+        let flags = |flags: &'_ [String]| flags.to_vec();
+        let (init, serve) = (flags(&session.init), flags(&session.serve));
+        let mut endpoint = Self::initialized(&init.iter().map(String::as_str).collect::<Vec<_>>());
+        for (name, policy) in &session.users {
+            endpoint.create_user(name, policy);
+        }
+        endpoint.serve(&serve.iter().map(String::as_str).collect::<Vec<_>>());
+        endpoint
+    }
+
+    fn initialized(flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut endpoint =
             Self { folder, url: String::new(), credentials: BTreeMap::new(), process: None };
-        let made = endpoint.keytrail(&["init", "--account", "111122223333"]);
+        let made = endpoint.keytrail(&[&["init", "--account", ACCOUNT], flags].concat());
         endpoint.remember("root", &made);
-        std::fs::write(endpoint.folder().join("alice.json"), ALICES_POLICY).unwrap();
-        let alice = endpoint.keytrail(&["principal", "create", "alice", "--policy", "alice.json"]);
-        endpoint.remember("alice", &alice);
-        let mallory = endpoint.keytrail(&["principal", "create", "mallory"]);
-        endpoint.remember("mallory", &mallory);
+        endpoint.create_user("alice", ALICES_POLICY);
+        endpoint.create_user("mallory", "");
+        endpoint
+    }
 
-        let mut process = endpoint
+    /// Makes a user with an identity policy, or without one.
+    fn create_user(&mut self, name: &str, policy: &str) {
+        let file = format!("{name}.json");
+        let mut arguments = vec!["principal", "create", name];
+        if !policy.is_empty() {
+            std::fs::write(self.folder().join(&file), policy).unwrap();
+            arguments.extend(["--policy", &file]);
+        }
+        let made = self.keytrail(&arguments);
+        self.remember(name, &made);
+    }
+
+    fn serve(&mut self, flags: &[&str]) {
+        let mut process = self
             .command()
             .args(["serve", "--listen", "127.0.0.1:0", "--format", "json"])
             .args(flags)
             .stdout(Stdio::piped())
-            .stderr(File::create(endpoint.folder().join("serve.log")).unwrap())
+            .stderr(File::create(self.folder().join("serve.log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        endpoint.process = Some(process);
+        self.process = Some(process);
         let facts: Value = serde_json::from_str(&line).unwrap();
-        facts["endpoint"].as_str().unwrap().clone_into(&mut endpoint.url);
-        endpoint
+        facts["endpoint"].as_str().unwrap().clone_into(&mut self.url);
     }
 
-    fn remember(&mut self, name: &'static str, made: &Value) {
+    fn remember(&mut self, name: &str, made: &Value) {
         let text = |member: &str| made[member].as_str().unwrap().to_owned();
-        self.credentials.insert(name, (text("access_key_id"), text("secret_access_key")));
+        let credentials = (text("access_key_id"), text("secret_access_key"));
+        self.credentials.insert(name.to_owned(), credentials);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -85,14 +120,17 @@ impl Endpoint {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The records in the ledger, oldest first.
-    pub(crate) fn records(&self) -> Vec<Value> {
-        let frames = Reader::open(&self.data().join("ledger")).unwrap().frames(0);
-        frames
-            .map(Result::unwrap)
-            .filter(|frame| frame.entry.kind == EntryKind::Record)
-            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
-            .collect()
+    /// The records in the ledger from an entry on, oldest first; and the sequence of the next entry.
+    pub(crate) fn records_from(&self, sequence: u64) -> (Vec<Value>, u64) {
+        let frames = Reader::open(&self.data().join("ledger")).unwrap().frames(sequence);
+        let (mut records, mut next) = (Vec::new(), sequence);
+        for frame in frames.map(Result::unwrap) {
+            next = frame.entry.sequence + 1;
+            if frame.entry.kind == EntryKind::Record {
+                records.push(serde_json::from_slice(&frame.payload).unwrap());
+            }
+        }
+        (records, next)
     }
 
     /// Ends it as `systemd` would; it has to end well.

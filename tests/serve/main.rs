@@ -2,22 +2,47 @@
 //!
 //! A case is data (`cases/*.toml`): who calls, what is called, the answer or the error's text, and the record that the call
 //! leaves. Each file is one session on one data directory, from top to bottom. The clients come from PyPI, pinned, into a
-//! virtual environment under `target/`, made by the first test that needs it and used by all later ones.
+//! virtual environment under `target/`, made by the first test that needs it and used by all later ones. Most cases are
+//! called by boto3, whose one process makes hundreds of calls in the time in which the CLI makes one; the CLI where it is the
+//! CLI that matters.
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `case` | how a case is written |
+//! | `session` | the cases of a file: calling, comparing |
+//! | `values` | expected values and found ones |
+//! | `record` | what every record says |
 //! | `clients` | the virtual environment, one CLI call, one boto3 call |
-//! | `endpoint` | a data directory with two users, and `keytrail serve` on a free port over it |
-//! | `session` | the cases of a file: reading, running, comparing |
+//! | `endpoint` | a data directory with its users, and `keytrail serve` on a free port over it |
+//! | `coverage` | that each operation has its cases |
+//! | `offline.py` | the judge: signs, verifies, encrypts and wraps without us |
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod case;
 mod clients;
+mod coverage;
 mod endpoint;
+mod record;
 mod session;
+mod values;
 
 use endpoint::Endpoint;
 use serde_json::json;
+
+/// All files of cases. Each is run by the test below that has its name in it, or does more with it.
+const SESSIONS: &[(&str, &str)] = &[
+    ("encrypted", include_str!("cases/encrypted.toml")),
+    ("operations", include_str!("cases/operations.toml")),
+    ("refusals", include_str!("cases/refusals.toml")),
+    ("tutorial", include_str!("cases/tutorial.toml")),
+];
+
+/// Runs a file of cases on an endpoint of its own.
+fn run(name: &str) {
+    let (name, text) = SESSIONS.iter().find(|(known, _)| *known == name).unwrap();
+    session::run_alone(name, text);
+}
 
 /// The tutorial of AWS, typed into its CLI; then the questions that Keytrail is for.
 #[test]
@@ -46,18 +71,15 @@ fn the_tutorial_works_with_the_unmodified_aws_cli_and_is_proven_afterwards() {
 
 #[test]
 fn who_is_not_authenticated_is_refused_in_the_words_of_aws_and_leaves_no_record() {
-    let endpoint = Endpoint::start();
-    session::run(&endpoint, include_str!("cases/refusals.toml"));
+    run("refusals");
 }
 
 #[test]
 fn operations_answer_boto3_and_leave_the_records_that_aws_would() {
-    let endpoint = Endpoint::start();
-    session::run(&endpoint, include_str!("cases/operations.toml"));
+    run("operations");
 }
 
 #[test]
 fn over_tls_with_a_certificate_of_our_own_records_tell_the_connection() {
-    let endpoint = Endpoint::start_with(&["--tls"]);
-    session::run(&endpoint, include_str!("cases/encrypted.toml"));
+    run("encrypted");
 }

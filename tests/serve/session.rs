@@ -1,70 +1,16 @@
-//! The cases of a file: reading, running, comparing.
-//!
-//! ```toml
-//! [[case]]
-//! name = "alice encrypts a file"
-//! as = "alice"                                   # root, alice, mallory, anonymous, wrong-secret, unknown-key
-//! run = ["kms", "encrypt", "--key-id", "${key}"]  # arguments of `aws`, or …
-//! call = "kms.encrypt"                           # … a method of boto3, with
-//! input = { KeyId = "${key}" }
-//! answer = { KeyId = "*" }                       # members that the answer has at least; "*" is any text
-//! text = "…"                                     # instead: exactly what `aws` prints
-//! error = "An error occurred (…) when calling the … operation: …"   # instead: what both clients say; a last … is any end
-//! save = { key = "KeyMetadata.KeyId" }           # ${key} from here on
-//! save_bytes = { "sealed.bin" = "CiphertextBlob" }  # base64 of the answer, into a file
-//! record = { eventName = "Encrypt" }             # members of the one record it leaves; without it, it leaves none
-//! ```
+//! A session: its cases called one after the other, each compared with what it expects before the next one is called.
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::case::{Case, Session};
 use crate::clients::{self, Boto3, Setting};
-use crate::endpoint::Endpoint;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    /// Files that are there from the start.
-    #[serde(default)]
-    files: BTreeMap<String, String>,
-    case: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    #[serde(default = "root")]
-    r#as: String,
-    #[serde(default = "us_east_1")]
-    region: String,
-    #[serde(default)]
-    clock_seconds: i64,
-    run: Option<Vec<String>>,
-    call: Option<String>,
-    #[serde(default)]
-    input: Map<String, Value>,
-    answer: Option<Value>,
-    text: Option<String>,
-    error: Option<String>,
-    #[serde(default)]
-    save: BTreeMap<String, String>,
-    #[serde(default)]
-    save_bytes: BTreeMap<String, String>,
-    record: Option<Value>,
-}
-
-fn root() -> String {
-    "root".to_owned()
-}
-
-fn us_east_1() -> String {
-    "us-east-1".to_owned()
-}
+use crate::endpoint::{self, Endpoint};
+use crate::record::{self, Caller};
+use crate::values::{Saved, difference, filled_in, member, replaced};
 
 /// What a client said, in either client's case.
 struct Said {
@@ -73,155 +19,210 @@ struct Said {
     error: Option<String>,
     /// Only boto3 tells.
     request_id: Option<String>,
+    status: Option<i64>,
+    exit_code: Option<i32>,
+    /// The request's members with all filled in; the CLI's are not known.
+    input: Value,
 }
 
-/// Runs a file of cases; what they saved.
-pub(crate) fn run(endpoint: &Endpoint, text: &str) -> BTreeMap<String, String> {
-    let file: File = toml::from_str(text).unwrap();
-    for (name, content) in &file.files {
+/// Runs a file of cases on an endpoint of its own.
+pub(crate) fn run_alone(name: &str, text: &str) {
+    let started = Instant::now();
+    let session = Session::parse(text);
+    let endpoint = Endpoint::of(&session);
+    let count = session.cases.len();
+    run_session(&endpoint, &session);
+    #[expect(clippy::print_stdout, reason = "shown with --nocapture, and when the test fails")]
+    {
+        println!("{name}: {count} cases in {:.1} s", started.elapsed().as_secs_f32());
+    }
+}
+
+/// Runs a file of cases on this endpoint; what they saved.
+pub(crate) fn run(endpoint: &Endpoint, text: &str) -> Saved {
+    run_session(endpoint, &Session::parse(text))
+}
+
+fn run_session(endpoint: &Endpoint, session: &Session) -> Saved {
+    for (name, content) in &session.files {
         std::fs::write(endpoint.folder().join(name), content).unwrap();
     }
-    let mut saved = BTreeMap::new();
-    let mut boto3 = None;
-    let mut seen = endpoint.records().len();
-    for case in &file.case {
-        let said = say(endpoint, case, &saved, &mut boto3);
-        compare(case, &said, &saved);
-        for (name, path) in &case.save {
-            saved.insert(name.clone(), member(&said.answer, path).to_owned());
+    let mut running = Running {
+        endpoint,
+        saved: Saved::new(),
+        boto3: None,
+        seen: endpoint.records_from(0).1,
+        wrong: Vec::new(),
+    };
+    for case in &session.cases {
+        for n in 1..=case.repeat {
+            running.saved.insert("n".to_owned(), n.to_string());
+            running.run(case);
         }
-        for (name, path) in &case.save_bytes {
-            let bytes = STANDARD.decode(member(&said.answer, path)).unwrap();
-            std::fs::write(endpoint.folder().join(name), bytes).unwrap();
-        }
-        let records = endpoint.records();
-        compare_records(case, &said, &saved, &records[seen..]);
-        seen = records.len();
     }
+    let Running { wrong, saved, .. } = running;
+    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
     saved
 }
 
-fn say(
-    endpoint: &Endpoint,
-    case: &Case,
-    saved: &BTreeMap<String, String>,
-    boto3: &mut Option<Boto3>,
-) -> Said {
-    let setting = Setting {
-        credentials: credentials(endpoint, &case.r#as),
-        region: &case.region,
-        endpoint: &endpoint.url,
-        folder: endpoint.folder(),
-    };
-    if let Some(arguments) = &case.run {
-        let arguments: Vec<String> =
-            arguments.iter().map(|argument| filled_in(argument, saved)).collect();
-        let printed = clients::aws(&setting, &arguments);
-        let answer = serde_json::from_str(&printed.stdout).unwrap_or_default();
-        let error = (!printed.succeeded).then(|| printed.stderr.trim().to_owned());
-        return Said { answer, text: printed.stdout, error, request_id: None };
-    }
-    let method =
-        case.call.as_deref().unwrap_or_else(|| panic!("{}: neither run nor call", case.name));
-    let input = replaced(&Value::Object(case.input.clone()), saved);
-    let boto3 = boto3.get_or_insert_with(Boto3::start);
-    let mut said = boto3.call(&setting, method, &input, case.clock_seconds);
-    let text = |member: &Value| member.as_str().map(str::to_owned);
-    let (error, request_id) = (text(&said["error"]), text(&said["request_id"]));
-    Said { answer: said["answer"].take(), text: String::new(), error, request_id }
+/// A session on its way.
+struct Running<'a> {
+    endpoint: &'a Endpoint,
+    saved: Saved,
+    boto3: Option<Boto3>,
+    /// Sequence of the ledger's next entry.
+    seen: u64,
+    /// What was wrong, with all that a reader needs to see why.
+    wrong: Vec<String>,
 }
 
-fn credentials(endpoint: &Endpoint, name: &str) -> Option<(String, String)> {
-    let root = &endpoint.credentials["root"];
-    match name {
-        "anonymous" => None,
-        "wrong-secret" => Some((root.0.clone(), "wrong".to_owned())),
-        "unknown-key" => Some(("AKIAAAAAAAAAAAAAAAAA".to_owned(), root.1.clone())),
-        name => Some(endpoint.credentials[name].clone()),
+impl Running<'_> {
+    /// Makes the call and compares. What is wrong is told at the end: one mistake says less than all of them.
+    fn run(&mut self, case: &Case) {
+        let said = self.say(case);
+        if let Some(problem) = self.difference(case, &said) {
+            let Said { answer, text, error, .. } = &said;
+            self.wrong.push(format!(
+                "{}: {problem}\n  answer: {answer}{text}\n  error: {error:?}",
+                case.name
+            ));
+        }
+        for (name, path) in &case.save {
+            let text = member(&said.answer, path).unwrap_or("what an earlier case did not give");
+            self.saved.insert(name.clone(), text.to_owned());
+        }
+        for (name, path) in &case.save_bytes {
+            let bytes = STANDARD.decode(member(&said.answer, path).unwrap_or_default()).unwrap();
+            std::fs::write(self.endpoint.folder().join(name), bytes).unwrap();
+        }
+        let (records, seen) = self.endpoint.records_from(self.seen);
+        self.seen = seen;
+        if let Some(problem) = self.difference_of_records(case, &said, &records) {
+            let records: Vec<String> = records.iter().map(Value::to_string).collect();
+            self.wrong.push(format!("{}: {problem}\n  {}", case.name, records.join("\n  ")));
+        }
     }
-}
 
-fn compare(case: &Case, said: &Said, saved: &BTreeMap<String, String>) {
-    let name = &case.name;
-    match (&case.error, &said.error) {
-        (Some(expected), Some(error)) => {
-            let expected = filled_in(expected, saved);
-            match expected.strip_suffix('…') {
-                Some(start) => assert!(error.starts_with(start), "{name}: {error}"),
-                None => assert_eq!(*error, expected, "{name}"),
+    fn say(&mut self, case: &Case) -> Said {
+        let setting = Setting {
+            credentials: self.credentials(&case.r#as),
+            region: &case.region,
+            endpoint: &self.endpoint.url,
+            folder: self.endpoint.folder(),
+        };
+        if case.call.is_empty() {
+            let arguments: Vec<String> =
+                case.run.iter().map(|argument| filled_in(argument, &self.saved)).collect();
+            let printed = clients::aws(&setting, &arguments);
+            let answer = serde_json::from_str(&printed.stdout).unwrap_or_default();
+            let failed = printed.exit_code != Some(0);
+            return Said {
+                answer,
+                text: printed.stdout,
+                error: failed.then(|| printed.stderr.trim().to_owned()),
+                request_id: None,
+                status: None,
+                exit_code: printed.exit_code,
+                input: Value::Null,
+            };
+        }
+        let input = replaced(&Value::Object(case.input.clone()), &self.saved);
+        let boto3 = self.boto3.get_or_insert_with(Boto3::start);
+        let mut said = boto3.call(&setting, case, &input);
+        let text = |member: &Value| member.as_str().map(str::to_owned);
+        let error = text(&said["error"]).map(|error| error.trim().to_owned());
+        let (request_id, status) = (text(&said["request_id"]), said["status"].as_i64());
+        let answer = said["answer"].take();
+        Said { answer, text: String::new(), error, request_id, status, exit_code: None, input }
+    }
+
+    fn credentials(&self, name: &str) -> Option<(String, String)> {
+        let root = &self.endpoint.credentials["root"];
+        match name {
+            "anonymous" => None,
+            "wrong-secret" => Some((root.0.clone(), "wrong".to_owned())),
+            "unknown-key" => Some(("AKIAAAAAAAAAAAAAAAAA".to_owned(), root.1.clone())),
+            name => Some(self.endpoint.credentials[name].clone()),
+        }
+    }
+
+    /// What is wrong with the answer.
+    fn difference(&self, case: &Case, said: &Said) -> Option<String> {
+        let expected = match (case.refusal(), &case.client_error) {
+            (Some((code, message)), _) => {
+                let operation = case.operation().unwrap().1;
+                let text = format!(
+                    "An error occurred ({code}) when calling the {operation} operation: {message}"
+                );
+                Value::from(filled_in(&text, &self.saved).trim())
+            }
+            (None, Some(text)) => filled_in(text, &self.saved).into(),
+            (None, None) => "null".into(),
+        };
+        let mut wrong = difference("the error", &expected, &said.error.as_deref().into());
+        // Every error of KMS has this status: its clients retry or parse others differently.
+        if wrong.is_none() && case.error.is_some() && said.error.is_some() {
+            let kms = case.operation().is_some_and(|(service, _)| service == "kms");
+            let status = said.status.filter(|status| kms && *status != 400);
+            let exit = said.exit_code.filter(|code| *code != clients::EXIT_REFUSED);
+            wrong = status
+                .map(|status| format!("the status is {status}"))
+                .or(exit.map(|code| format!("the CLI ends with {code}")));
+        }
+        let text = || {
+            let expected = case.text.as_ref()?;
+            difference(
+                "the text",
+                &filled_in(expected, &self.saved).into(),
+                &said.text.as_str().into(),
+            )
+        };
+        let answer = || {
+            let expected = case.answer.as_ref()?;
+            difference("the answer", &replaced(expected, &self.saved), &said.answer)
+        };
+        wrong.or_else(text).or_else(answer)
+    }
+
+    /// What is wrong with the records that the call left.
+    fn difference_of_records(&self, case: &Case, said: &Said, records: &[Value]) -> Option<String> {
+        let none = case.operation().is_none()
+            || case.client_error.is_some()
+            || case.record.as_ref().is_some_and(|record| record == "none");
+        if none {
+            return (!records.is_empty()).then(|| "a record that should not be".to_owned());
+        }
+        let [record] = records else { return Some(format!("{} records", records.len())) };
+        let credentials = self.credentials(&case.r#as).unwrap();
+        let caller =
+            Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
+        let mut expected = record::expected(case, &caller, &self.saved);
+        if let Some(request_id) = &said.request_id {
+            expected["requestID"] = request_id.as_str().into();
+        }
+        // What the case says about a member counts before what follows from it.
+        let own = case.record.as_ref().map(|record| replaced(record, &self.saved));
+        if let Some(Value::Object(own)) = &own {
+            for name in own.keys() {
+                expected.as_object_mut().unwrap().remove(name);
             }
         }
-        (None, Some(error)) => panic!("{name}: {error}"),
-        (Some(expected), None) => panic!("{name}: no error, but {expected:?} was expected"),
-        (None, None) => {}
-    }
-    if let Some(text) = &case.text {
-        assert_eq!(said.text, filled_in(text, saved), "{name}");
-    }
-    if let Some(expected) = &case.answer {
-        require(name, "answer", &replaced(expected, saved), &said.answer);
-    }
-}
-
-fn compare_records(case: &Case, said: &Said, saved: &BTreeMap<String, String>, records: &[Value]) {
-    let name = &case.name;
-    let Some(expected) = &case.record else {
-        assert!(records.is_empty(), "{name}: leaves {records:?}");
-        return;
-    };
-    assert_eq!(records.len(), 1, "{name}: leaves {records:?}");
-    require(name, "record", &replaced(expected, saved), &records[0]);
-    assert_eq!(records[0]["sourceIPAddress"], "127.0.0.1", "{name}");
-    if let Some(request_id) = &said.request_id {
-        assert_eq!(records[0]["requestID"], **request_id, "{name}");
+        let leaks = || {
+            let text = record.to_string();
+            let secrets = [&said.input, &said.answer].map(record::secrets).concat();
+            let secret = secrets.into_iter().find(|secret| text.contains(secret))?;
+            Some(format!("the record shows a secret: {secret}"))
+        };
+        difference("the record", &expected, record)
+            .or_else(|| difference("the record", &own?, record))
+            .or_else(|| not_named(said, record))
+            .or_else(leaks)
     }
 }
 
-/// Whether a value has at least the expected members; lists have the same length.
-fn require(case: &str, place: &str, expected: &Value, found: &Value) {
-    match (expected, found) {
-        (Value::Object(members), Value::Object(_)) => {
-            for (name, member) in members {
-                require(case, &format!("{place}.{name}"), member, &found[name]);
-            }
-        }
-        (Value::Array(items), Value::Array(others)) => {
-            assert_eq!(items.len(), others.len(), "{case}: {place} is {found}");
-            for (position, (item, other)) in items.iter().zip(others).enumerate() {
-                require(case, &format!("{place}[{position}]"), item, other);
-            }
-        }
-        // TOML has no null.
-        (Value::String(text), _) if text == "null" => {
-            assert!(found.is_null(), "{case}: {place} is {found}");
-        }
-        (Value::String(any), Value::String(_)) if any == "*" => {}
-        _ => assert_eq!(found, expected, "{case}: {place}"),
-    }
-}
-
-fn member<'a>(answer: &'a Value, path: &str) -> &'a str {
-    let found = path.split('.').fold(answer, |value, name| &value[name]);
-    found.as_str().unwrap_or_else(|| panic!("{path} is no text in {answer}"))
-}
-
-fn replaced(value: &Value, saved: &BTreeMap<String, String>) -> Value {
-    match value {
-        Value::String(text) => filled_in(text, saved).into(),
-        Value::Array(items) => items.iter().map(|item| replaced(item, saved)).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, member)| (filled_in(name, saved), replaced(member, saved)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-fn filled_in(text: &str, saved: &BTreeMap<String, String>) -> String {
-    let mut text = text.to_owned();
-    for (name, value) in saved {
-        text = text.replace(&format!("${{{name}}}"), value);
-    }
-    assert!(!text.contains("${"), "{text}: not saved by an earlier case");
-    text
+/// A key that the answer names is among the record's resources.
+fn not_named(said: &Said, record: &Value) -> Option<String> {
+    let arn = said.answer["KeyId"].as_str().filter(|id| id.starts_with("arn:"))?;
+    let named = record["resources"].as_array()?.iter().any(|resource| resource["ARN"] == arn);
+    (!named).then(|| format!("the record's resources do not name {arn}"))
 }
