@@ -96,6 +96,7 @@ impl Boto3 {
         let mut process = Command::new(environment().join("python"))
             .arg(script)
             .env_clear()
+            .env("PYTHONDONTWRITEBYTECODE", "1") // nothing of a test's own among the sources
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
