@@ -3,7 +3,8 @@
 //! An [`Engine`] owns a data directory and speaks the AWS KMS API. [`Engine::call`] takes an operation's name and JSON; the
 //! typed methods ([`Engine::encrypt`], …) do the same with Rust types. Every call, whatever comes of it, is one CloudTrail
 //! record in the engine's ledger, and its answer leaves only when that record is durable and signed. A change of key state
-//! rides, sealed, in the same ledger frame: the state is a view that is rebuilt from the ledger.
+//! rides, sealed, in the same ledger frame: the state is a view that is rebuilt from the ledger. [`AsyncEngine`] is the same
+//! for callers on a tokio runtime.
 //!
 //! Keys of all specs but SM2 are made and used (`algorithms`).
 //!
@@ -45,6 +46,7 @@
 //! ```
 
 mod algorithms;
+mod async_engine;
 mod blob;
 mod caller;
 mod context;
@@ -72,6 +74,7 @@ mod sts;
 mod tags;
 mod typed;
 
+pub use async_engine::AsyncEngine;
 pub use blob::PLAINTEXT_BYTES_MAX;
 pub use caller::Caller;
 pub use context::ENCRYPTION_CONTEXT_BYTES_MAX;
