@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::AuthError;
-use crate::principal::base32;
+use crate::names::base32;
 
 /// The public half of an access key: `AKIA` and 16 characters, as AWS makes them for long-term keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

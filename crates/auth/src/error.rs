@@ -13,12 +13,47 @@ pub enum AuthError {
         /// The name, cut to 80 characters.
         name: String,
     },
+    /// A role name must have 1 to 64 characters of `A-Z a-z 0-9 + = , . @ _ -`.
+    #[error("role name {name:?} must have 1 to 64 letters, digits or characters of +=,.@_-")]
+    RoleName {
+        /// The name, cut to 80 characters.
+        name: String,
+    },
+    /// A role's path must be `/`, or begin and end with one, with visible ASCII between.
+    #[error(
+        "role path {name:?} must begin and end with / and have 1 to 512 visible ASCII characters without * ? :"
+    )]
+    RolePath {
+        /// The path, cut to 80 characters.
+        name: String,
+    },
+    /// A session's name must have 2 to 64 characters of `A-Z a-z 0-9 + = , . @ _ -`.
+    #[error("session name {name:?} must have 2 to 64 letters, digits or characters of +=,.@_-")]
+    SessionName {
+        /// The name, cut to 80 characters.
+        name: String,
+    },
+    /// A source identity must have 2 to 64 characters of `A-Z a-z 0-9 + = , . @ _ -`.
+    #[error("source identity {name:?} must have 2 to 64 letters, digits or characters of +=,.@_-")]
+    SourceIdentity {
+        /// The text, cut to 80 characters.
+        name: String,
+    },
+    /// A service must be named by its DNS name.
+    #[error("service {name:?} must be named as in backup.amazonaws.com")]
+    ServiceName {
+        /// The name, cut to 80 characters.
+        name: String,
+    },
     /// An access key id must be `AKIA` and 16 characters of `A-Z 2-7`.
     #[error("access key id must be AKIA and 16 characters of A-Z and 2-7")]
     AccessKeyId,
     /// A user's unique id must be `AIDA` and 17 characters of `A-Z 2-7`.
     #[error("user id must be AIDA and 17 characters of A-Z and 2-7")]
     UserId,
+    /// A role's unique id must be `AROA` and 17 characters of `A-Z 2-7`.
+    #[error("role id must be AROA and 17 characters of A-Z and 2-7")]
+    RoleId,
     /// A grant's principal must be an account id, or the ARN of an account, user, role or session.
     #[error(
         "a grant's principal must be an account id or the ARN of an account, user, role or session"

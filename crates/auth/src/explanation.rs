@@ -5,15 +5,18 @@
 
 use std::fmt;
 
-use crate::decision::{on_grants, on_identity_policies, on_key_policy};
+use crate::decision::{on_grants, on_identity_policies, on_own_policy, on_session_policy};
 use crate::grant::GrantMismatch;
-use crate::policy::{Mismatch, Named};
+use crate::policy::Mismatch;
+use crate::principal::{Asker, Named};
 use crate::{AccessRequest, Effect, Grounds};
 
 /// What each statement and each grant had to say, in the order in which [`decide`](crate::decide) asks them.
 pub fn explain(request: &AccessRequest<'_>) -> Vec<Considered> {
-    let caller = request.principal.arn().to_string();
-    let statements = on_key_policy(request, &caller).chain(on_identity_policies(request, &caller));
+    let asker = Asker::new(request.principal);
+    let statements = on_own_policy(request, &asker)
+        .chain(on_identity_policies(request, &asker))
+        .chain(on_session_policy(request, &asker));
     let statements = statements.map(|(place, effect, met)| {
         let finding = match met {
             Ok(named) => Finding::from(named),
@@ -26,7 +29,7 @@ pub fn explain(request: &AccessRequest<'_>) -> Vec<Considered> {
         };
         Considered { place, effect, finding }
     });
-    let grants = on_grants(request, &caller).map(|(place, effect, met)| {
+    let grants = on_grants(request, &asker).map(|(place, effect, met)| {
         let finding = match met {
             Ok(named) => Finding::from(named),
             Err(GrantMismatch::Grantee) => Finding::OtherPrincipal,
@@ -89,7 +92,7 @@ impl fmt::Display for Finding {
 impl From<Named> for Finding {
     fn from(named: Named) -> Self {
         match named {
-            Named::Directly => Self::Applies,
+            Named::Directly | Named::ByRole => Self::Applies,
             Named::ByAccount => Self::Delegates,
             Named::Not => Self::OtherPrincipal,
         }

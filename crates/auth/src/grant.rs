@@ -9,8 +9,8 @@ use std::fmt;
 use keytrail_event::{AccountId, Arn};
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Named;
-use crate::{AuthError, Principal};
+use crate::AuthError;
+use crate::principal::{Asker, Named};
 
 /// Declares the operations once: variant and AWS's name are the same word.
 macro_rules! grant_operations {
@@ -100,15 +100,9 @@ impl GrantPrincipal {
         &self.0
     }
 
-    /// How it names a caller: an account's users only through their identity policies.
-    pub(crate) fn names(&self, caller: &Principal, caller_arn: &str) -> Named {
-        if self.0 == caller_arn {
-            return Named::Directly;
-        }
-        if self.0 == Arn::iam_root(caller.account()).to_string() {
-            return Named::ByAccount;
-        }
-        Named::Not
+    /// How it names a caller: an account's users and roles only through their identity policies.
+    pub(crate) fn names(&self, asker: &Asker<'_>) -> Named {
+        asker.named_by(&self.0)
     }
 }
 
@@ -197,11 +191,11 @@ impl GrantTerms {
     /// Whether the grant speaks about this request, and how it names the caller.
     pub(crate) fn meets(
         &self,
-        (caller, caller_arn): (&Principal, &str),
+        asker: &Asker<'_>,
         action: &str,
         request: &GrantFacts<'_>,
     ) -> Result<Named, GrantMismatch> {
-        let named = self.grantee.names(caller, caller_arn);
+        let named = self.grantee.names(asker);
         if named == Named::Not {
             return Err(GrantMismatch::Grantee);
         }
@@ -248,6 +242,7 @@ impl GrantFacts<'static> {
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
+    use crate::Principal;
     use GrantConstraint::{EncryptionContextEquals as Equals, EncryptionContextSubset as Subset};
     use GrantOperation::{CreateGrant, Decrypt, DescribeKey, Encrypt};
 
@@ -315,8 +310,8 @@ mod tests {
     fn constraints_do_not_matter_where_there_is_no_context() {
         let terms = terms(&[DescribeKey, Decrypt], Some(Equals(pairs("a1"))));
         let root = Principal::Root { account: "111122223333".parse().unwrap() };
-        let arn = root.arn().to_string();
-        let meets = |action| terms.meets((&root, &arn), action, &GrantFacts::NONE);
+        let root = Asker::new(&root);
+        let meets = |action| terms.meets(&root, action, &GrantFacts::NONE);
         assert_eq!(meets("kms:DescribeKey"), Ok(Named::Directly));
         assert_eq!(meets("kms:Decrypt"), Err(GrantMismatch::Constraint));
         assert_eq!(meets("kms:Encrypt"), Err(GrantMismatch::Operation));

@@ -10,7 +10,7 @@
 //! Not here: network, storage, keys, the clock. The caller brings the policies; nothing is looked up.
 //!
 //! A policy with an element, an operator or a value that is not understood does not parse, so no statement is ever ignored.
-//! Session policies do not exist yet.
+//! Policies of organisations, permissions boundaries and federation do not exist here.
 //!
 //! ```
 //! use keytrail_auth::{
@@ -28,6 +28,7 @@
 //!     action: "kms:Encrypt",
 //!     resource: Resource::Key { arn: key, account: &account, policy: &key_policy, grants: &[] },
 //!     identity_policies,
+//!     session_policy: None,
 //!     context: &context,
 //!     grant_facts: GrantFacts::NONE,
 //! };
@@ -45,9 +46,11 @@
 mod access_key;
 mod condition;
 mod decision;
+mod denied;
 mod error;
 mod explanation;
 mod grant;
+mod names;
 mod pattern;
 mod policy;
 mod principal;
@@ -56,11 +59,14 @@ pub mod sigv4;
 pub use access_key::{AccessKey, AccessKeyId, SecretAccessKey};
 pub use condition::{ConditionKey, ContextValue, RequestContext};
 pub use decision::{
-    AccessRequest, Authorized, Denied, Grounds, Reason, Resource, Retirement, decide,
-    decide_retirement,
+    AccessRequest, Authorized, Grounds, Resource, Retirement, decide, decide_retirement,
 };
+pub use denied::{Denied, Reason};
 pub use error::AuthError;
 pub use explanation::{Considered, Finding, explain};
 pub use grant::{GrantConstraint, GrantFacts, GrantOperation, GrantPrincipal, GrantTerms};
-pub use policy::{Effect, IdentityPolicy, KeyPolicy, POLICY_BYTES_MAX};
-pub use principal::{Principal, UserId, UserName};
+pub use names::{
+    RoleId, RoleName, RolePath, ServiceName, SessionName, SourceIdentity, UserId, UserName,
+};
+pub use policy::{Effect, IdentityPolicy, KeyPolicy, POLICY_BYTES_MAX, TrustPolicy};
+pub use principal::Principal;

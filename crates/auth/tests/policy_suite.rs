@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use keytrail_auth::{
     AccessRequest, ConditionKey, GrantConstraint, GrantFacts, GrantOperation, GrantPrincipal,
     GrantTerms, Grounds, IdentityPolicy, KeyPolicy, Principal, Reason, RequestContext, Resource,
-    UserName, decide,
+    RoleName, RolePath, ServiceName, SessionName, TrustPolicy, UserName, decide,
 };
 use keytrail_event::AccountId;
 use suite::{ACCOUNT, Case, Decision, Grant, cases};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// The role that rows about trust policies want to assume.
+const TARGET: &str = "arn:aws:iam::111122223333:role/target";
 
 #[test]
 fn every_row_is_decided_as_it_says_and_for_its_reason() {
@@ -38,6 +41,8 @@ fn ask(case: &Case) -> (Decision, String) {
     let policy = KeyPolicy::parse(&case.key_policy(KEY)).unwrap();
     let identity = case.identity_policy(KEY).map(|text| IdentityPolicy::parse(&text).unwrap());
     let identity = identity.iter().collect::<Vec<_>>();
+    let session = case.session_policy(KEY).map(|text| IdentityPolicy::parse(&text).unwrap());
+    let trust = case.trust_policy().map(|text| TrustPolicy::parse(&text).unwrap());
     let grants = case.grants.iter().map(terms).collect::<Vec<_>>();
     let grants = grants.iter().collect::<Vec<_>>();
     let creates = case.creates.as_ref().map(terms);
@@ -47,16 +52,17 @@ fn ask(case: &Case) -> (Decision, String) {
             encryption_context.insert(pair, value.clone());
         }
     }
-    let resource = if has_no_key(&case.action) {
-        Resource::Identity { arn: "*" }
-    } else {
-        Resource::Key { arn: KEY, account: &account, policy: &policy, grants: &grants }
+    let resource = match &trust {
+        Some(trust) => Resource::Role { arn: TARGET, account: &account, trust },
+        None if has_no_key(&case.action) => Resource::Identity { arn: "*" },
+        None => Resource::Key { arn: KEY, account: &account, policy: &policy, grants: &grants },
     };
     let answer = decide(&AccessRequest {
         principal: &principal,
         action: &case.action,
         resource,
         identity_policies: &identity,
+        session_policy: session.as_ref(),
         context: &context(case, &principal),
         grant_facts: GrantFacts {
             encryption_context: &encryption_context,
@@ -69,6 +75,8 @@ fn ask(case: &Case) -> (Decision, String) {
             let because = match denied.reason() {
                 Reason::NoIdentityPolicy => "no identity policy".to_owned(),
                 Reason::NoKeyPolicy => "no key policy".to_owned(),
+                Reason::NoTrustPolicy => "no trust policy".to_owned(),
+                Reason::NoSessionPolicy => "no session policy".to_owned(),
                 _ => place(denied.denied_by().unwrap()),
             };
             (Decision::Deny, because)
@@ -86,18 +94,29 @@ fn context(case: &Case, principal: &Principal) -> RequestContext {
             context.add(&ConditionKey::EncryptionContextKeys, pair);
         }
     }
-    context.add(&ConditionKey::PrincipalArn, principal.arn().to_string());
-    context.add(&ConditionKey::PrincipalAccount, principal.account().as_str());
-    context.add(&ConditionKey::CallerAccount, principal.account().as_str());
-    if let Principal::User { name, .. } = principal {
-        context.add(&ConditionKey::Username, name.as_str());
-    }
+    let id = match principal {
+        Principal::AssumedRole { session, .. } => format!("AROAAAAAAAAAAAAAAAAAA:{session}"),
+        _ => "AIDAAAAAAAAAAAAAAAAAA".to_owned(),
+    };
+    context.add_principal(principal, &id);
     context
 }
 
 fn principal(text: &str) -> Principal {
     let (account, name) = text.split_once(':').unwrap_or((ACCOUNT, text));
     let account = account.parse().unwrap();
+    if let Some(name) = name.strip_prefix("service/") {
+        return Principal::Service { account, name: ServiceName::parse(name).unwrap() };
+    }
+    if let Some((role, session)) = name.strip_prefix("role").and_then(|it| it.rsplit_once('/')) {
+        let (path, role) = role.split_at(role.rfind('/').unwrap() + 1);
+        return Principal::AssumedRole {
+            account,
+            path: RolePath::parse(path).unwrap(),
+            role: RoleName::parse(role).unwrap(),
+            session: SessionName::parse(session).unwrap(),
+        };
+    }
     match name {
         "root" => Principal::Root { account },
         name => Principal::User { account, name: UserName::parse(name).unwrap() },
@@ -123,6 +142,8 @@ fn place(grounds: Grounds) -> String {
     match grounds {
         Grounds::KeyPolicy { statement } => format!("key policy {statement}"),
         Grounds::IdentityPolicy { statement, .. } => format!("identity policy {statement}"),
+        Grounds::SessionPolicy { statement } => format!("session policy {statement}"),
+        Grounds::TrustPolicy { statement } => format!("trust policy {statement}"),
         Grounds::Grant { grant } => format!("grant {grant}"),
         _ => "root".to_owned(),
     }

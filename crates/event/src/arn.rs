@@ -61,6 +61,17 @@ impl Arn {
         Self::iam(account, format!("user/{name}"))
     }
 
+    /// `arn:aws:iam::ACCOUNT:role/NAME`; `path` begins and ends with a slash, and is `/` for most roles.
+    pub fn iam_role(account: &AccountId, path: &str, name: &str) -> Self {
+        Self::iam(account, format!("role{path}{name}"))
+    }
+
+    /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: a session of a role, whose path it does not show.
+    pub fn sts_assumed_role(account: &AccountId, role: &str, session: &str) -> Self {
+        let resource = format!("assumed-role/{role}/{session}");
+        Self { service: "sts".to_owned(), ..Self::iam(account, resource) }
+    }
+
     /// `arn:aws:iam::ACCOUNT:root`, the account itself.
     pub fn iam_root(account: &AccountId) -> Self {
         Self::iam(account, "root".to_owned())
@@ -189,6 +200,11 @@ mod tests {
         assert_eq!(alias.to_string(), "arn:aws:kms:eu-west-1:111122223333:alias/app");
         assert_eq!(alias.kms_alias_name(), Some("alias/app"));
         assert_eq!(Arn::iam_user(&account, "al").to_string(), "arn:aws:iam::111122223333:user/al");
+        let role = |path| Arn::iam_role(&account, path, "app").to_string();
+        assert_eq!(role("/"), "arn:aws:iam::111122223333:role/app");
+        assert_eq!(role("/batch/"), "arn:aws:iam::111122223333:role/batch/app");
+        let session = Arn::sts_assumed_role(&account, "app", "run1").to_string();
+        assert_eq!(session, "arn:aws:sts::111122223333:assumed-role/app/run1");
         assert_eq!(Arn::iam_root(&account).to_string(), "arn:aws:iam::111122223333:root");
     }
 }

@@ -38,6 +38,6 @@ fn get_caller_identity(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Resu
     Ok(Reply::object(0)
         .json("UserId", call.caller.principal_id())
         .json("Account", principal.account().as_str())
-        .json("Arn", Json::from(principal.arn().to_string()))
+        .json("Arn", Json::from(principal.to_string()))
         .finish())
 }

@@ -299,7 +299,7 @@ fn report(shared: &Shared, peer: &Peer, protocol: Protocol, outcome: &Outcome, t
         .with("status", i64::from(outcome.response.status().as_u16()))
         .with("micros", i64::try_from(took.as_micros()).unwrap_or(i64::MAX))
         .with("source", peer.address.as_str())
-        .with_some("principal", caller.as_ref().map(|caller| caller.principal().arn().to_string()))
+        .with_some("principal", caller.as_ref().map(|caller| caller.principal().to_string()))
         .with_some("accessKeyId", caller.as_ref().map(|caller| caller.access_key_id().as_str()))
         .with("requestId", outcome.request_id.to_string());
     shared.log(level, event, fields);

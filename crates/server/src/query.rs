@@ -31,7 +31,7 @@ pub(crate) fn caller_identity(caller: &Caller, request_id: Guid) -> Response<Bod
         "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\">\
          <GetCallerIdentityResult><Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account></GetCallerIdentityResult>\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
-        escape(&principal.arn().to_string()),
+        escape(&principal.to_string()),
         escape(caller.principal_id()),
         principal.account(),
     );

@@ -10,6 +10,8 @@ use std::fmt;
 
 use keytrail_event::Timestamp;
 
+use crate::Principal;
+
 /// Declares the keys that are one name each: variant, and AWS's name.
 macro_rules! condition_keys {
     ($($variant:ident $name:literal,)+) => {
@@ -26,7 +28,7 @@ macro_rules! condition_keys {
             PrincipalTag(String),
             /// `aws:RequestTag/KEY`: a tag that the request sets.
             RequestTag(String),
-            /// `aws:ResourceTag/KEY`: a tag of the key.
+            /// `aws:ResourceTag/KEY`: a tag of the key or role.
             ResourceTag(String),
         }
 
@@ -54,13 +56,18 @@ condition_keys! {
     MultiFactorAuthPresent "aws:MultiFactorAuthPresent",
     PrincipalAccount "aws:PrincipalAccount",
     PrincipalArn "aws:PrincipalArn",
+    PrincipalIsAwsService "aws:PrincipalIsAWSService",
     PrincipalOrgId "aws:PrincipalOrgID",
+    PrincipalServiceName "aws:PrincipalServiceName",
+    PrincipalServiceNamesList "aws:PrincipalServiceNamesList",
     PrincipalType "aws:PrincipalType",
     RequestedRegion "aws:RequestedRegion",
     ResourceAccount "aws:ResourceAccount",
     SecureTransport "aws:SecureTransport",
+    SourceIdentity "aws:SourceIdentity",
     SourceIp "aws:SourceIp",
     TagKeys "aws:TagKeys",
+    TokenIssueTime "aws:TokenIssueTime",
     UserAgent "aws:UserAgent",
     UserId "aws:userid",
     Username "aws:username",
@@ -98,6 +105,10 @@ condition_keys! {
     ViaService "kms:ViaService",
     WrappingAlgorithm "kms:WrappingAlgorithm",
     WrappingKeySpec "kms:WrappingKeySpec",
+    ExternalId "sts:ExternalId",
+    RoleSessionName "sts:RoleSessionName",
+    RequestedSourceIdentity "sts:SourceIdentity",
+    TransitiveTagKeys "sts:TransitiveTagKeys",
 }
 
 impl ConditionKey {
@@ -150,6 +161,33 @@ impl RequestContext {
     pub fn add(&mut self, key: &ConditionKey, value: impl Into<ContextValue>) {
         let ContextValue(value) = value.into();
         self.0.entry(key.to_string().to_lowercase()).or_default().push(value);
+    }
+
+    /// Adds the keys that follow from who calls. `principal_id` is what a record calls so; an IAM role's session has that of
+    /// its role, a colon, and its name.
+    pub fn add_principal(&mut self, principal: &Principal, principal_id: &str) {
+        self.add(&ConditionKey::PrincipalIsAwsService, principal.is_service());
+        if let Principal::Service { name, .. } = principal {
+            // A service belongs to no account and has no identity in one: the other keys have no value.
+            self.add(&ConditionKey::PrincipalServiceName, name.as_str());
+            self.add(&ConditionKey::PrincipalServiceNamesList, name.as_str());
+            return;
+        }
+        self.add(&ConditionKey::PrincipalAccount, principal.account().as_str());
+        self.add(&ConditionKey::CallerAccount, principal.account().as_str());
+        self.add(&ConditionKey::UserId, principal_id);
+        if let Some(arn) = principal.lasting_arn() {
+            self.add(&ConditionKey::PrincipalArn, arn.to_string());
+        }
+        if let Some(kind) = principal.kind() {
+            self.add(&ConditionKey::PrincipalType, kind);
+        }
+        match principal {
+            Principal::User { name, .. } => self.add(&ConditionKey::Username, name.as_str()),
+            // No session here began with a second factor. A long-term key says nothing about one: the key has no value then.
+            Principal::AssumedRole { .. } => self.add(&ConditionKey::MultiFactorAuthPresent, false),
+            Principal::Root { .. } | Principal::Service { .. } => {}
+        }
     }
 
     /// Takes all values of `key` away.

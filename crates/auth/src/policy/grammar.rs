@@ -12,15 +12,26 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 
 use super::POLICY_BYTES_MAX;
-use super::statement::{Effect, Patterns, Principals, Resources, Statement};
-use crate::AuthError;
+use super::statement::{Effect, Patterns, PrincipalList, Principals, Resources, Statement};
 use crate::condition::{Condition, Template, Variables};
+use crate::{AuthError, ServiceName};
 
-/// What the policy lies on; it decides which elements a statement must have.
+/// The kind of document; it decides which elements a statement must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
     Key,
     Identity,
+    Trust,
+}
+
+impl Holder {
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Key => "a key policy",
+            Self::Identity => "an identity policy",
+            Self::Trust => "a trust policy",
+        }
+    }
 }
 
 /// Reads a document's statements.
@@ -70,33 +81,19 @@ struct WrittenStatement {
 
 impl WrittenStatement {
     fn check(self, holder: Holder, variables: Variables) -> Result<Statement, String> {
-        let actions = patterns("Action", self.action, self.not_action, check_action)?;
-        let resource = |text: &str| check_resource(text, variables);
-        let resources = match patterns("Resource", self.resource, self.not_resource, resource)? {
-            None => Resources::Nothing,
-            Some(list) => list.resources(variables)?,
-        };
-        let actions = match actions {
+        let principals = principals(holder, self.principal, self.not_principal)?;
+        let actions = match patterns("Action", self.action, self.not_action, check_action)? {
             None => Patterns::Nothing,
             Some(Listed::Matching(list)) => Patterns::Matching(list),
             Some(Listed::AllBut(list)) => Patterns::AllBut(list),
         };
-        let principals = match (holder, self.principal, self.not_principal) {
-            (Holder::Key, Some(principal), None) => principal.check()?,
-            (Holder::Key, None, Some(principal)) => principal.check()?.all_but()?,
-            (Holder::Key, None, None) => return Err("a key policy needs a Principal".to_owned()),
-            (Holder::Key, Some(_), Some(_)) => {
-                return Err("Principal and NotPrincipal exclude each other".to_owned());
-            }
-            (Holder::Identity, None, None) => Principals::Unnamed,
-            (Holder::Identity, ..) => {
-                return Err("an identity policy must not have a Principal".to_owned());
-            }
+        let resource = |text: &str| check_resource(text, variables);
+        let resources = match patterns("Resource", self.resource, self.not_resource, resource)? {
+            None if holder == Holder::Trust => Resources::Itself,
+            None => Resources::Nothing,
+            Some(list) => list.resources(variables)?,
         };
-        let whole = actions != Patterns::Nothing && resources != Resources::Nothing;
-        if holder == Holder::Identity && !whole {
-            return Err("an identity policy needs an Action and a Resource".to_owned());
-        }
+        check_whole(holder, &actions, &resources)?;
         let conditions = self.condition.map_or_else(Vec::new, |Distinct(written)| written);
         let conditions = conditions.into_iter().flat_map(|(operator, Distinct(keys))| {
             keys.into_iter().map(move |(key, OneOrMany(values))| {
@@ -113,6 +110,46 @@ impl WrittenStatement {
             conditions: conditions.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Who a statement is about. Only an identity policy says so nowhere: it is about its holder.
+fn principals(
+    holder: Holder,
+    principal: Option<WrittenPrincipal>,
+    not_principal: Option<WrittenPrincipal>,
+) -> Result<Principals, String> {
+    match (holder, principal, not_principal) {
+        (Holder::Identity, None, None) => Ok(Principals::Unnamed),
+        (Holder::Identity, ..) => Err("an identity policy must not have a Principal".to_owned()),
+        (_, Some(principal), None) => principal.check(),
+        (_, None, Some(principal)) => principal.check()?.all_but(),
+        (_, None, None) => Err(format!("{} needs a Principal", holder.noun())),
+        (_, Some(_), Some(_)) => Err("Principal and NotPrincipal exclude each other".to_owned()),
+    }
+}
+
+/// The elements that a kind of document must have, or must not. A key policy's statement without them has no effect.
+fn check_whole(holder: Holder, actions: &Patterns, resources: &Resources) -> Result<(), String> {
+    let without = *actions == Patterns::Nothing || *resources == Resources::Nothing;
+    if holder == Holder::Identity && without {
+        return Err("an identity policy needs an Action and a Resource".to_owned());
+    }
+    if holder != Holder::Trust {
+        return Ok(());
+    }
+    if *resources != Resources::Itself {
+        return Err("a trust policy must not have a Resource: that is the role itself".to_owned());
+    }
+    let Patterns::Matching(list) = actions else {
+        return Err("a trust policy needs an Action".to_owned());
+    };
+    let is_of_sts = |action: &String| {
+        action.get(..4).is_some_and(|service| service.eq_ignore_ascii_case("sts:"))
+    };
+    if list.iter().all(is_of_sts) {
+        return Ok(());
+    }
+    Err("a trust policy may have only actions of STS".to_owned())
 }
 
 /// An element, or its negation.
@@ -199,12 +236,17 @@ struct WrittenPrincipalKinds {
 impl WrittenPrincipal {
     fn check(self) -> Result<Principals, String> {
         let Self::Kinds(kinds) = self else { return Ok(Principals::Any) };
-        let OneOrMany(names) = kinds.aws.unwrap_or(OneOrMany(Vec::new()));
-        if names.iter().any(|name| name == "*") {
+        let list =
+            |names: Option<OneOrMany<String>>| names.map_or_else(Vec::new, |OneOrMany(list)| list);
+        let (aws, services) = (list(kinds.aws), list(kinds.service));
+        for service in &services {
+            ServiceName::parse(service).map_err(|error| error.to_string())?;
+        }
+        if aws.iter().any(|name| name == "*") {
             return Ok(Principals::Any);
         }
-        names.iter().try_for_each(|name| check_principal(name))?;
-        Ok(Principals::Listed(names))
+        aws.iter().try_for_each(|name| check_principal(name))?;
+        Ok(Principals::Listed(PrincipalList { aws, services }))
     }
 }
 
@@ -223,6 +265,7 @@ pub(crate) fn check_principal(name: &str) -> Result<(), String> {
                 ("iam", "root" | "user" | "role") | ("sts", "assumed-role" | "federated-user")
             )
             && (kind == "root") == (resource == "root")
+            && (kind != "assumed-role" || is_session(resource))
     };
     if !name.contains(['*', '?']) && Arn::parse(name).is_ok_and(known) {
         return Ok(());
@@ -230,6 +273,12 @@ pub(crate) fn check_principal(name: &str) -> Result<(), String> {
     Err(format!(
         "principal {name:?} must be *, an account id, or the ARN of a root, user, role or session"
     ))
+}
+
+/// `assumed-role/ROLE/SESSION`.
+fn is_session(resource: &str) -> bool {
+    let parts = resource.split('/').collect::<Vec<_>>();
+    parts.len() == 3 && parts.iter().all(|part| !part.is_empty())
 }
 
 /// IAM lets a list of one be written without its brackets.

@@ -1,8 +1,8 @@
 //! Policy documents: the JSON grammar of IAM, as far as it can be held to.
 //!
-//! Two kinds, which never stand in for each other: a [`KeyPolicy`] lies on a key and names principals, an
-//! [`IdentityPolicy`] lies on a user and names resources. Both keep their text as written, because `GetKeyPolicy` and the
-//! record of `PutKeyPolicy` give exactly that back.
+//! Three kinds, which never stand in for each other: a [`KeyPolicy`] lies on a key and names principals, an
+//! [`IdentityPolicy`] lies on a user or role and names resources, a [`TrustPolicy`] lies on a role and names who may assume
+//! it. All keep their text as written, because `GetKeyPolicy` and the record of `PutKeyPolicy` give exactly that back.
 //!
 //! Grammar: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>. Unknown elements, unknown
 //! operators and duplicates are refused when the policy is written, so that no part of a statement is ever ignored.
@@ -18,29 +18,84 @@ use grammar::Holder;
 
 pub(crate) use grammar::check_principal;
 pub use statement::Effect;
-pub(crate) use statement::{Mismatch, Named, Statement};
+pub(crate) use statement::{Mismatch, Statement};
 
 /// The longest policy document, 32 KiB: AWS's limit for key policies
 /// ([KMS quotas](https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html)).
 pub const POLICY_BYTES_MAX: usize = 32_768;
 
-/// A policy that lies on a key. Every key has one, and nothing is allowed that it does not allow or delegate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyPolicy(Document);
+/// Declares the kinds of documents: documentation, type, and what `parse` says about its grammar.
+macro_rules! policies {
+    ($($(#[$doc:meta])+ $name:ident as $holder:ident { $(#[$grammar:meta])+ })+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Document);
 
-/// A policy that lies on a user. It counts only for keys whose key policy delegates to the account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct IdentityPolicy(Document);
+        impl $name {
+            $(#[$grammar])+
+            pub fn parse(text: &str) -> Result<Self, AuthError> {
+                Document::read(text, Holder::$holder).map(Self)
+            }
 
-impl KeyPolicy {
-    /// Reads a key policy. Each statement needs a `Principal`; one without `Action` or `Resource` is accepted and has no
-    /// effect, as with AWS.
-    pub fn parse(text: &str) -> Result<Self, AuthError> {
-        Document::read(text, Holder::Key).map(Self)
+            /// The document exactly as written.
+            pub fn as_str(&self) -> &str {
+                &self.0.text
+            }
+
+            /// Whether a decision needs the values of the request's condition keys. Most policies need none, and gathering
+            /// them takes time.
+            pub fn needs_context(&self) -> bool {
+                self.0.statements.iter().any(Statement::needs_context)
+            }
+
+            /// The `Sid` of a statement, counted from 1.
+            pub fn sid(&self, statement: usize) -> Option<&str> {
+                self.0.statements.get(statement.checked_sub(1)?)?.sid.as_deref()
+            }
+
+            pub(crate) fn statements(&self) -> &[Statement] {
+                &self.0.statements
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = AuthError;
+
+            fn try_from(text: String) -> Result<Self, AuthError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(policy: $name) -> Self {
+                policy.0.text
+            }
+        }
+    )+};
+}
+
+policies! {
+    /// A policy that lies on a key. Every key has one, and nothing is allowed that it does not allow or delegate.
+    KeyPolicy as Key {
+        /// Reads a key policy. Each statement needs a `Principal`; one without `Action` or `Resource` is accepted and has no
+        /// effect, as with AWS.
     }
 
+    /// A policy that lies on a user or role, or that was handed over with a session to limit it. It counts only for keys
+    /// whose key policy delegates to the account.
+    IdentityPolicy as Identity {
+        /// Reads an identity policy. A statement with a `Principal` is refused; `Action` and `Resource` must be there.
+    }
+
+    /// A policy that lies on a role and says who may assume it, and with what.
+    TrustPolicy as Trust {
+        /// Reads a trust policy. Each statement needs a `Principal` and actions of STS, and has no `Resource`: that is the
+        /// role itself.
+    }
+}
+
+impl KeyPolicy {
     /// The policy that a key gets when its creator gives none: the account's root may do everything, and thereby
     /// identity policies may allow everything
     /// ([default key policy](https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html)).
@@ -56,81 +111,6 @@ impl KeyPolicy {
              \"AWS\" : \"{root}\"\n    }},\n    \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
         );
         Self::parse(&text).expect("the text is a policy, with an account's ARN in it")
-    }
-
-    /// The document exactly as written.
-    pub fn as_str(&self) -> &str {
-        &self.0.text
-    }
-
-    /// Whether a decision needs the values of the request's condition keys. Most policies need none, and gathering them
-    /// takes time.
-    pub fn needs_context(&self) -> bool {
-        self.0.statements.iter().any(Statement::needs_context)
-    }
-
-    /// The `Sid` of a statement, counted from 1.
-    pub fn sid(&self, statement: usize) -> Option<&str> {
-        self.0.statements.get(statement.checked_sub(1)?)?.sid.as_deref()
-    }
-
-    pub(crate) fn statements(&self) -> &[Statement] {
-        &self.0.statements
-    }
-}
-
-impl IdentityPolicy {
-    /// Reads an identity policy. A statement with a `Principal` is refused; `Action` and `Resource` must be there.
-    pub fn parse(text: &str) -> Result<Self, AuthError> {
-        Document::read(text, Holder::Identity).map(Self)
-    }
-
-    /// The document exactly as written.
-    pub fn as_str(&self) -> &str {
-        &self.0.text
-    }
-
-    /// Whether a decision needs the values of the request's condition keys. Most policies need none, and gathering them
-    /// takes time.
-    pub fn needs_context(&self) -> bool {
-        self.0.statements.iter().any(Statement::needs_context)
-    }
-
-    /// The `Sid` of a statement, counted from 1.
-    pub fn sid(&self, statement: usize) -> Option<&str> {
-        self.0.statements.get(statement.checked_sub(1)?)?.sid.as_deref()
-    }
-
-    pub(crate) fn statements(&self) -> &[Statement] {
-        &self.0.statements
-    }
-}
-
-impl TryFrom<String> for KeyPolicy {
-    type Error = AuthError;
-
-    fn try_from(text: String) -> Result<Self, AuthError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<KeyPolicy> for String {
-    fn from(policy: KeyPolicy) -> Self {
-        policy.0.text
-    }
-}
-
-impl TryFrom<String> for IdentityPolicy {
-    type Error = AuthError;
-
-    fn try_from(text: String) -> Result<Self, AuthError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<IdentityPolicy> for String {
-    fn from(policy: IdentityPolicy) -> Self {
-        policy.0.text
     }
 }
 
@@ -297,8 +277,61 @@ mod tests {
         }
     }
 
+    #[test]
+    fn trust_policies_name_principals_and_actions_of_sts_and_no_resource() {
+        let parse = |members: &str| {
+            TrustPolicy::parse(&format!(r#"{{"Statement": {{"Effect": "Allow", {members}}}}}"#))
+        };
+        let everyone = r#""Principal": {"AWS": "*", "Service": "ec2.amazonaws.com"}"#;
+        for action in ["sts:AssumeRole", "sts:*", "STS:TagSession"] {
+            assert!(parse(&format!(r#"{everyone}, "Action": "{action}""#)).is_ok(), "{action}");
+        }
+        for (members, expected) in [
+            (r#""Action": "sts:AssumeRole""#.to_owned(), "a trust policy needs a Principal"),
+            (everyone.to_owned(), "a trust policy needs an Action"),
+            (
+                format!(r#"{everyone}, "NotAction": "sts:TagSession""#),
+                "a trust policy needs an Action",
+            ),
+            (format!(r#"{everyone}, "Action": ["sts:AssumeRole", "*"]"#), "only actions of STS"),
+            (format!(r#"{everyone}, "Action": "kms:Decrypt""#), "only actions of STS"),
+            (
+                format!(r#"{everyone}, "Action": "sts:*", "Resource": "*""#),
+                "must not have a Resource",
+            ),
+        ] {
+            let text = parse(&members).unwrap_err().to_string();
+            assert!(text.contains(expected), "{members}: {text}");
+        }
+    }
+
+    #[test]
+    fn services_and_sessions_are_named_in_full() {
+        let allow = r#""Effect": "Allow", "Action": "kms:*", "Resource": "*""#;
+        for (principal, expected) in [
+            (r#"{"Service": "backup"}"#, "must be named as in backup.amazonaws.com"),
+            (r#"{"Service": "*"}"#, "must be named as in backup.amazonaws.com"),
+            (
+                r#"{"AWS": "arn:aws:sts::111122223333:assumed-role/app"}"#,
+                "must be *, an account id",
+            ),
+            (
+                r#"{"AWS": "arn:aws:sts::111122223333:assumed-role/app/"}"#,
+                "must be *, an account id",
+            ),
+            (
+                r#"{"AWS": "arn:aws:sts::111122223333:assumed-role/app/*"}"#,
+                "must be *, an account id",
+            ),
+        ] {
+            check_refused(&format!(r#"{allow}, "Principal": {principal}"#), expected);
+        }
+        let session = r#"{"AWS": "arn:aws:sts::111122223333:assumed-role/app/run1"}"#;
+        assert!(key_policy(&format!(r#"{allow}, "Principal": {session}"#)).is_ok());
+    }
+
     /// One statement with a bit of everything.
-    const WHOLE: &str = r#"{"Version":"2012-10-17","Id":"i","Statement":[{"Sid":"s","Effect":"Deny","NotPrincipal":{"AWS":["111122223333"]},"NotAction":["kms:De*"],"NotResource":"arn:aws:kms:*:*:key/${aws:username, 'x'}","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:TagKeys":["a*","${*}"]},"NumericLessThan":{"kms:RotationPeriodInDays":7},"DateGreaterThan":{"aws:CurrentTime":"2026-01-01"},"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"},"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/?"},"Bool":{"aws:SecureTransport":true},"Null":{"aws:userid":"false"},"BinaryEquals":{"a":"YQ=="}}}]}"#;
+    const WHOLE: &str = r#"{"Version":"2012-10-17","Id":"i","Statement":[{"Sid":"s","Effect":"Deny","NotPrincipal":{"AWS":["111122223333"],"Service":"s3.amazonaws.com"},"NotAction":["kms:De*"],"NotResource":"arn:aws:kms:*:*:key/${aws:username, 'x'}","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:TagKeys":["a*","${*}"]},"NumericLessThan":{"kms:RotationPeriodInDays":7},"DateGreaterThan":{"aws:CurrentTime":"2026-01-01"},"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"},"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/?"},"Bool":{"aws:SecureTransport":true},"Null":{"aws:userid":"false"},"BinaryEquals":{"a":"YQ=="}}}]}"#;
 
     proptest! {
         /// Whatever is written over a policy, it is refused or it is a policy that keeps its text; nothing panics.
@@ -313,7 +346,7 @@ mod tests {
             if let Ok(policy) = KeyPolicy::parse(&text) {
                 prop_assert_eq!(policy.as_str(), &text);
             }
-            let _ = IdentityPolicy::parse(&text);
+            let _ = (IdentityPolicy::parse(&text), TrustPolicy::parse(&text));
         }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Its elements were checked when it was read (`grammar`); matching cannot fail.
 
-use keytrail_event::Arn;
 use serde::Deserialize;
 
 use crate::condition::{Condition, RequestContext, Template};
-use crate::{Principal, pattern};
+use crate::pattern;
+use crate::principal::{Asker, Named};
 
 /// What a statement does when it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -37,27 +37,16 @@ pub(crate) enum Mismatch<'a> {
     Condition(&'a Condition),
 }
 
-/// How the `Principal` of a statement meets a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// By its own ARN, or by `*`.
-    Directly,
-    /// Only by its account: an allowance is then for identity policies to use.
-    ByAccount,
-    /// Not at all.
-    Not,
-}
-
 impl Statement {
     /// Whether the statement speaks about this request, and how it names the caller ([`Named::Directly`] in an identity
     /// policy, which speaks about its holder). Actions ignore case.
     pub(crate) fn meets(
         &self,
-        (caller, caller_arn): (&Principal, &str),
+        asker: &Asker<'_>,
         (action, resource): (&str, &str),
         context: &RequestContext,
     ) -> Result<Named, Mismatch<'_>> {
-        let named = self.names(caller, caller_arn);
+        let named = self.names(asker);
         if named == Named::Not {
             return Err(Mismatch::Principal);
         }
@@ -78,29 +67,13 @@ impl Statement {
         !self.conditions.is_empty() || self.resources.have_variables()
     }
 
-    /// How the statement names the caller. The root user *is* its account: the account's ARN names it directly.
-    fn names(&self, caller: &Principal, caller_arn: &str) -> Named {
-        let listed = match &self.principals {
-            Principals::Any | Principals::Unnamed => return Named::Directly,
-            Principals::Listed(listed) => listed,
-            // Only an exact ARN is an exception. An account in the list spares its root user and nobody else: that is
-            // why AWS wants both, the user and its account, in such a list.
-            Principals::AllBut(listed) => {
-                let root =
-                    caller.is_root() && listed.iter().any(|n| n == caller.account().as_str());
-                let spared = root || listed.iter().any(|name| name == caller_arn);
-                return if spared { Named::Not } else { Named::Directly };
-            }
-        };
-        if listed.iter().any(|name| name == caller_arn) {
-            return Named::Directly;
-        }
-        let account = caller.account();
-        let root = Arn::iam_root(account).to_string();
-        match listed.iter().any(|name| name == account.as_str() || *name == root) {
-            true if caller.is_root() => Named::Directly,
-            true => Named::ByAccount,
-            false => Named::Not,
+    /// How the statement names the caller: of several ways, the closest.
+    fn names(&self, asker: &Asker<'_>) -> Named {
+        match &self.principals {
+            Principals::Unnamed => Named::Directly,
+            Principals::Listed(list) => list.names(asker),
+            Principals::AllBut(list) if list.spares(asker, self.effect) => Named::Not,
+            Principals::AllBut(_) | Principals::Any => asker.named_by_all(),
         }
     }
 }
@@ -109,10 +82,10 @@ impl Statement {
 pub(super) enum Principals {
     /// `"*"` or `{"AWS": "*"}`.
     Any,
-    /// ARNs and account ids. Services and federated providers are accepted in a document and match nobody here.
-    Listed(Vec<String>),
+    /// These.
+    Listed(PrincipalList),
     /// `NotPrincipal`: everybody else.
-    AllBut(Vec<String>),
+    AllBut(PrincipalList),
     /// An identity policy: it speaks about its holder and says so nowhere.
     Unnamed,
 }
@@ -123,6 +96,40 @@ impl Principals {
         match self {
             Self::Listed(list) => Ok(Self::AllBut(list)),
             _ => Err("NotPrincipal must list principals; all but everybody is nobody".to_owned()),
+        }
+    }
+}
+
+/// Principals by name. Federated providers and canonical users are accepted in a document and match nobody here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PrincipalList {
+    /// ARNs and account ids.
+    pub(super) aws: Vec<String>,
+    /// DNS names.
+    pub(super) services: Vec<String>,
+}
+
+impl PrincipalList {
+    fn names(&self, asker: &Asker<'_>) -> Named {
+        if self.services.iter().any(|name| asker.is_service(name)) {
+            return Named::Directly;
+        }
+        self.aws.iter().map(|name| asker.named_by(name)).max().unwrap_or(Named::Not)
+    }
+
+    /// Whether the caller is an exception. Only an exact name is one: an account in the list spares its root user and nobody
+    /// else, which is why AWS wants both, the user and its account, in such a list. A session is spared from a denial if both
+    /// it and its role are listed, as AWS wants it; from an allowance, if either is.
+    fn spares(&self, asker: &Asker<'_>, effect: Effect) -> bool {
+        if self.services.iter().any(|name| asker.is_service(name)) {
+            return true;
+        }
+        let lists = |wanted: Named| self.aws.iter().any(|name| asker.named_by(name) == wanted);
+        let itself = lists(Named::Directly);
+        match effect {
+            _ if asker.role().is_none() => itself,
+            Effect::Deny => itself && lists(Named::ByRole),
+            Effect::Allow => itself || lists(Named::ByRole),
         }
     }
 }
@@ -156,6 +163,8 @@ pub(super) enum Resources {
     AllBut(Vec<Template>),
     /// The element is missing: a statement of a key policy without effect.
     Nothing,
+    /// A trust policy: what it lies on.
+    Itself,
 }
 
 impl Resources {
@@ -165,6 +174,7 @@ impl Resources {
             Self::Matching(patterns) => patterns.iter().any(matches),
             Self::AllBut(patterns) => !patterns.iter().any(matches),
             Self::Nothing => false,
+            Self::Itself => true,
         }
     }
 
@@ -173,7 +183,7 @@ impl Resources {
             Self::Matching(patterns) | Self::AllBut(patterns) => {
                 patterns.iter().any(Template::has_variables)
             }
-            Self::Nothing => false,
+            Self::Nothing | Self::Itself => false,
         }
     }
 }

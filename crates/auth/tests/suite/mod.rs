@@ -9,8 +9,11 @@
 //!              key_policy  names of statements             identity   names of statements, in one policy
 //!              condition   of one more statement of the key policy, which allows alice everything …
 //!              deny_if     … and of one that denies everybody everything
+//!              session     names of statements of the policy that limits the session
+//!              trust       names of statements of the trust policy of the role `target`, which is to be assumed
 //!              grants      names of grants                 creates    name of the grant that CreateGrant is to make
-//!              principal   alice, bob, root or ACCOUNT:NAME            (alice)
+//!              principal   alice, bob, root, role/ROLE/SESSION (the role may have a path: role/PATH/ROLE/SESSION),
+//!                          service/NAME; in another account ACCOUNT:…  (alice)
 //!              action      with its service                            (kms:Encrypt)
 //!              context     condition keys, each with a value or several
 //!              decision    allow or deny
@@ -55,6 +58,8 @@ struct Row {
     key_policy: Vec<String>,
     #[serde(default)]
     identity: Vec<String>,
+    session: Option<Vec<String>>,
+    trust: Option<Vec<String>>,
     condition: Option<Value>,
     deny_if: Option<Value>,
     #[serde(default)]
@@ -91,6 +96,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     key_statements: Vec<Value>,
     identity_statements: Vec<Value>,
+    session_statements: Option<Vec<Value>>,
+    trust_statements: Option<Vec<Value>>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) creates: Option<Grant>,
     pub(crate) principal: String,
@@ -110,6 +117,16 @@ impl Case {
     pub(crate) fn identity_policy(&self, key_arn: &str) -> Option<String> {
         let has_one = !self.identity_statements.is_empty();
         has_one.then(|| document(&self.identity_statements, key_arn))
+    }
+
+    /// The policy that limits the session, if there is one.
+    pub(crate) fn session_policy(&self, key_arn: &str) -> Option<String> {
+        self.session_statements.as_ref().map(|statements| document(statements, key_arn))
+    }
+
+    /// The trust policy of the role that is to be assumed, if the row is about that.
+    pub(crate) fn trust_policy(&self) -> Option<String> {
+        self.trust_statements.as_ref().map(|statements| document(statements, ""))
     }
 }
 
@@ -150,6 +167,8 @@ fn read(file: &Path) -> Vec<Case> {
         Case {
             key_statements,
             identity_statements: row.identity.iter().map(find).collect(),
+            session_statements: row.session.map(|names| names.iter().map(find).collect()),
+            trust_statements: row.trust.map(|names| names.iter().map(find).collect()),
             grants: row.grants.iter().map(find_grant).collect(),
             creates: row.creates.as_ref().map(find_grant),
             principal: row.principal,

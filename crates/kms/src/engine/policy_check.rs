@@ -177,7 +177,7 @@ fn answer(
         Err(denied) => denied.denied_by(),
     };
     PolicyAnswer {
-        principal: call.caller.principal().arn().to_string(),
+        principal: call.caller.principal().to_string(),
         action: action.to_owned(),
         resource: key.map_or("*", |key| key.arn.as_str()).to_owned(),
         decided_by: decided_by.map(|grounds| names.place(grounds)),

@@ -8,7 +8,8 @@ mod access_keys;
 mod policies;
 mod users;
 
-use keytrail_auth::{Principal, UserName};
+use keytrail_auth::UserName;
+use keytrail_event::Arn;
 
 use crate::error::{ErrorCode, Refusal};
 use crate::input::Input;
@@ -55,6 +56,6 @@ fn authorized_user<'a>(
 }
 
 fn authorize(call: &Call<'_>, action: &str, name: &UserName) -> Result<(), Refusal> {
-    let user = Principal::User { account: call.config.account.clone(), name: name.clone() };
-    call.authorize_identity(action, &user.arn().to_string()).map(drop)
+    let user = Arn::iam_user(&call.config.account, name.as_str());
+    call.authorize_identity(action, &user.to_string()).map(drop)
 }

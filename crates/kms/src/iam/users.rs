@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keytrail_auth::{Principal, UserId};
+use keytrail_auth::UserId;
+use keytrail_event::Arn;
 
 use super::{authorize, authorized_user, read_user_name, user_name};
 use crate::environment::random_bytes;
@@ -31,7 +32,7 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
     }
     let id = UserId::from_random(random_bytes(call.random));
     let account = call.config.account.clone();
-    let arn = Principal::User { account, name: name.clone() }.arn();
+    let arn = Arn::iam_user(&account, name.as_str());
     facts.elements.push(Fact::User { arn, id: id.clone(), name: name.clone(), created: call.now });
     let user = User { id, created: call.now, policies: BTreeMap::new() };
     let reply = Reply::object(0).nested("User", describe(call, &name, &user)).finish();
@@ -82,11 +83,11 @@ pub(super) fn list(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<R
 }
 
 fn describe(call: &Call<'_>, name: &keytrail_auth::UserName, user: &User) -> Reply {
-    let principal = Principal::User { account: call.config.account.clone(), name: name.clone() };
+    let arn = Arn::iam_user(&call.config.account, name.as_str());
     Reply::object(0)
         .json("Path", "/")
         .json("UserName", name.as_str())
         .json("UserId", user.id.as_str())
-        .json("Arn", principal.arn().to_string())
+        .json("Arn", arn.to_string())
         .time("CreateDate", user.created)
 }

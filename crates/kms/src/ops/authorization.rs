@@ -99,7 +99,7 @@ impl Call<'_> {
             return Vec::new();
         }
         let principal = self.caller.principal();
-        let mut arns = vec![principal.arn().to_string()];
+        let mut arns = vec![principal.to_string()];
         if !principal.is_root() {
             arns.push(Arn::iam_root(principal.account()).to_string());
         }
@@ -151,6 +151,7 @@ impl Call<'_> {
             action,
             resource,
             identity_policies,
+            session_policy: None,
             context: &context,
             grant_facts: GrantFacts { encryption_context: &encryption_context, creates },
         })

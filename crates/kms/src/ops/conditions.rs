@@ -62,15 +62,7 @@ impl Gathered<'_> {
     fn add_caller(&mut self) {
         let Call { caller, config, now, .. } = self.call;
         let (principal, add) = (caller.principal(), &mut self.context);
-        add.add(&ConditionKey::PrincipalArn, principal.arn().to_string());
-        add.add(&ConditionKey::PrincipalAccount, principal.account().as_str());
-        add.add(&ConditionKey::CallerAccount, principal.account().as_str());
-        add.add(&ConditionKey::UserId, caller.principal_id());
-        if let Some(name) = caller.user_name() {
-            add.add(&ConditionKey::Username, name.as_str());
-        }
-        let kind = if principal.is_root() { "Account" } else { "User" };
-        add.add(&ConditionKey::PrincipalType, kind);
+        add.add_principal(principal, caller.principal_id());
         // A service that calls for somebody has a name here instead of an address, and then AWS has no key.
         if caller.source_ip().parse::<IpAddr>().is_ok() {
             add.add(&ConditionKey::SourceIp, caller.source_ip());

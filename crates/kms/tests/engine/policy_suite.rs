@@ -50,7 +50,8 @@ impl Request {
         for (key, value) in &case.context {
             request.add(case, key, value)?;
         }
-        (!case.principal.contains(':')).then_some(request)
+        let is_user = !case.principal.contains([':', '/']) && case.session_policy("").is_none();
+        (is_user && case.trust_policy().is_none()).then_some(request)
     }
 
     fn add(&mut self, case: &Case, key: &str, value: &str) -> Option<()> {
