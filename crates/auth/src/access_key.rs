@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::AuthError;
 use crate::names::base32;
 
-/// The public half of an access key: `AKIA` and 16 characters, as AWS makes them for long-term keys.
+/// The public half of an access key: `AKIA` (of a user, kept until it is deleted) or `ASIA` (of a session), and 16 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessKeyId(String);
@@ -21,6 +21,16 @@ impl AccessKeyId {
     /// Makes an id of 80 random bits. Two ids collide with probability 2⁻⁸⁰, so no register is asked.
     pub fn from_random(random: [u8; 10]) -> Self {
         Self(format!("AKIA{}", base32(&random)))
+    }
+
+    /// The same for a session.
+    pub fn temporary_from_random(random: [u8; 10]) -> Self {
+        Self(format!("ASIA{}", base32(&random)))
+    }
+
+    /// Whether it is a session's, and hence worth nothing without the session's token.
+    pub fn is_temporary(&self) -> bool {
+        self.0.starts_with("ASIA")
     }
 
     /// The id as text.
@@ -34,7 +44,7 @@ impl FromStr for AccessKeyId {
 
     fn from_str(text: &str) -> Result<Self, AuthError> {
         let base32 = |byte: u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
-        match text.strip_prefix("AKIA") {
+        match text.strip_prefix("AKIA").or(text.strip_prefix("ASIA")) {
             Some(rest) if rest.len() == 16 && rest.bytes().all(base32) => Ok(Self(text.to_owned())),
             _ => Err(AuthError::AccessKeyId),
         }
@@ -106,11 +116,15 @@ mod tests {
     #[test]
     fn ids_have_the_shape_of_aws_and_parse_back() {
         for seed in 0..=255 {
-            let id = AccessKeyId::from_random([seed; 10]);
-            assert_eq!(id.as_str().len(), 20);
-            assert_eq!(id.as_str().parse(), Ok(id.clone()));
-            let json = serde_json::to_string(&id).unwrap();
-            assert_eq!(serde_json::from_str::<AccessKeyId>(&json).unwrap(), id);
+            let lasting = AccessKeyId::from_random([seed; 10]);
+            let temporary = AccessKeyId::temporary_from_random([seed; 10]);
+            assert!(!lasting.is_temporary() && temporary.is_temporary());
+            for id in [lasting, temporary] {
+                assert_eq!(id.as_str().len(), 20);
+                assert_eq!(id.as_str().parse(), Ok(id.clone()));
+                let json = serde_json::to_string(&id).unwrap();
+                assert_eq!(serde_json::from_str::<AccessKeyId>(&json).unwrap(), id);
+            }
         }
     }
 
@@ -119,7 +133,7 @@ mod tests {
         for text in [
             "",
             "AKIA",
-            "ASIAAAAAAAAAAAAAAAAA",
+            "AIDAAAAAAAAAAAAAAAAA",
             "AKIAAAAAAAAAAAAAAAA1",
             "AKIAaaaaaaaaaaaaaaaa",
             "AKIAAAAAAAAAAAAAAAAAA",

@@ -45,8 +45,8 @@ pub enum AuthError {
         /// The name, cut to 80 characters.
         name: String,
     },
-    /// An access key id must be `AKIA` and 16 characters of `A-Z 2-7`.
-    #[error("access key id must be AKIA and 16 characters of A-Z and 2-7")]
+    /// An access key id must be `AKIA` or `ASIA` and 16 characters of `A-Z 2-7`.
+    #[error("access key id must be AKIA or ASIA and 16 characters of A-Z and 2-7")]
     AccessKeyId,
     /// A user's unique id must be `AIDA` and 17 characters of `A-Z 2-7`.
     #[error("user id must be AIDA and 17 characters of A-Z and 2-7")]

@@ -11,6 +11,9 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+/// The only session token that is good here.
+const TOKEN: &str = "FwoGZXIvYXdzEJr//////////wEaDA==";
+
 #[derive(Deserialize)]
 struct Vectors {
     access_key_id: String,
@@ -75,9 +78,15 @@ impl Trial {
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let request = SignedRequest { method: &self.method, headers: &headers, body: &self.body };
         let expected = Expected { region: &self.region, service: &self.service, now: self.now };
-        verify(&request, &expected, |id| {
-            let known = id.as_str() == self.access_key_id;
-            known.then(|| SecretAccessKey::from_sealed(Zeroizing::new(self.secret.clone())))
+        verify(&request, &expected, |claim| {
+            let known = claim.access_key_id.as_str() == self.access_key_id;
+            match claim.session_token {
+                Some("expired") => Err(Unauthenticated::ExpiredToken),
+                token if known && token.is_none_or(|token| token == TOKEN) => {
+                    Ok(SecretAccessKey::from_sealed(Zeroizing::new(self.secret.clone())))
+                }
+                _ => Err(Unauthenticated::UnknownAccessKey),
+            }
         })
     }
 
@@ -283,10 +292,47 @@ fn a_header_that_is_signed_must_be_there() {
 }
 
 #[test]
-fn a_session_token_is_one_that_nobody_issued() {
-    let mut trial = Trial::good().with("x-amz-security-token", "AQoDYXdzEJr");
+fn a_long_term_key_has_no_session_token() {
+    let mut trial = Trial::good().with("x-amz-security-token", TOKEN);
     trial.replace("authorization", ";x-amz-target", ";x-amz-security-token;x-amz-target");
     assert_eq!(trial.refusal(), Unauthenticated::UnknownAccessKey);
+}
+
+/// A session's request, signed by our own client side, whose signatures are botocore's.
+fn of_session(token: Option<&str>) -> Trial {
+    let mut trial = Trial::good().without("authorization");
+    trial.access_key_id = "ASIAIOSFODNN7EXAMPLE".to_owned();
+    if let Some(token) = token {
+        trial = trial.with("x-amz-security-token", token);
+    }
+    let secret = SecretAccessKey::from_sealed(Zeroizing::new(trial.secret.clone()));
+    let access_key = AccessKey { id: trial.access_key_id.parse().unwrap(), secret };
+    let headers: Vec<(&str, &[u8])> =
+        trial.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let request = SignedRequest { method: "POST", headers: &headers, body: &trial.body };
+    let authorization = sign(&request, &access_key, &trial.region, &trial.service).unwrap();
+    trial.with("authorization", &authorization)
+}
+
+#[test]
+fn a_session_s_key_is_good_with_its_token_only() {
+    let good = of_session(Some(TOKEN));
+    assert_eq!(good.verify().unwrap().access_key_id().as_str(), good.access_key_id);
+    for token in [None, Some("another"), Some("")] {
+        assert_eq!(of_session(token).refusal(), Unauthenticated::UnknownAccessKey, "{token:?}");
+    }
+    let expired = of_session(Some("expired")).refusal();
+    assert_eq!(expired.code(), "ExpiredTokenException");
+    let mut exchanged = of_session(Some("another"));
+    exchanged.header("x-amz-security-token").clone_from(&TOKEN.as_bytes().to_vec());
+    assert_eq!(exchanged.refusal(), Unauthenticated::Mismatch);
+    let mut unsigned = of_session(Some(TOKEN));
+    unsigned.replace("authorization", ";x-amz-security-token", "");
+    let header = "x-amz-security-token".to_owned();
+    assert_eq!(unsigned.refusal(), Unauthenticated::NotSigned { header });
+    let twice = good.with("X-Amz-Security-Token", TOKEN).refusal();
+    let header = "x-amz-security-token".to_owned();
+    assert_eq!(twice, Unauthenticated::Ambiguous { header });
 }
 
 #[test]

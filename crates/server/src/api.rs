@@ -206,10 +206,10 @@ fn authenticate(
         now: shared.environment.clock.now(),
     };
     let mut engine_failed = false;
-    let proof = sigv4::verify(&request, &expected, |id| {
-        let secret = shared.engine.secret_access_key(id);
+    let proof = sigv4::verify(&request, &expected, |claim| {
+        let secret = shared.engine.secret_access_key(claim.access_key_id);
         engine_failed = matches!(&secret, Err(error) if !is_unknown(error));
-        secret.ok()
+        secret.map_err(|_| Unauthenticated::UnknownAccessKey)
     });
     if engine_failed {
         return Err(Refused::Engine);

@@ -17,8 +17,10 @@
 //! `x-amz-content-sha256` claims; names are sorted and lower case, the signature is lower case, and nothing unknown is in
 //! the `Authorization` header, so that a request has one spelling.
 //!
-//! Not here: query-string signatures, chunked payloads, any path but `/`, `SigV4a`, and session tokens, which nobody issues
-//! yet: a request with one is refused as AWS refuses a token that it does not know. Replays within the 15 minutes are
+//! A session signs with its own secret and sends its token in `x-amz-security-token`; what the token says is for whoever
+//! issued it to tell ([`Claim`]).
+//!
+//! Not here: query-string signatures, chunked payloads, any path but `/`, and `SigV4a`. Replays within the 15 minutes are
 //! not recognised, as with AWS; TLS is what keeps requests from being seen.
 //!
 //! - `date`: the time in `x-amz-date`.
@@ -37,7 +39,7 @@ mod verify;
 
 pub use refusal::Unauthenticated;
 pub use sign::sign;
-pub use verify::{Authenticated, Expected, SignedRequest, verify};
+pub use verify::{Authenticated, Claim, Expected, SignedRequest, verify};
 
 /// The only algorithm.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -72,9 +72,12 @@ pub enum Unauthenticated {
         /// The time here.
         now: String,
     },
-    /// No principal has this access key, or the request carries a session token that nobody here issued.
+    /// No principal has this access key; or a session's key comes without its token, or with one that was not made for it.
     #[error("The security token included in the request is invalid.")]
     UnknownAccessKey,
+    /// The session is over.
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     /// The signature is not the one that the secret makes of this request.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key \
@@ -92,6 +95,7 @@ impl Unauthenticated {
             Self::Anonymous => "MissingAuthenticationTokenException",
             Self::Incomplete(_) => "IncompleteSignatureException",
             Self::UnknownAccessKey => "UnrecognizedClientException",
+            Self::ExpiredToken => "ExpiredTokenException",
             Self::NotSigned { .. }
             | Self::Ambiguous { .. }
             | Self::OtherRegion { .. }

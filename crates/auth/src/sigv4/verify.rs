@@ -49,6 +49,15 @@ pub struct Expected<'a> {
     pub now: Timestamp,
 }
 
+/// Whose secret is wanted: what a request claims, unproven.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The access key's id.
+    pub access_key_id: &'a AccessKeyId,
+    /// The token of a session, which a request has if and only if its access key is a session's.
+    pub session_token: Option<&'a str>,
+}
+
 /// Proof that a request was signed with the secret of an access key. Only [`verify`] makes one.
 #[derive(Debug)]
 pub struct Authenticated {
@@ -63,14 +72,14 @@ impl Authenticated {
 }
 
 /// Finds out who signed a request. `secret_of` looks up the secret of an access key, and is asked only about a request that
-/// is otherwise in order.
+/// is otherwise in order. It refuses a key that it does not know, or a token that is not good or not good any more.
 ///
 /// # Errors
 /// [`Unauthenticated`] says what is wrong, as AWS would.
 pub fn verify(
     request: &SignedRequest<'_>,
     expected: &Expected<'_>,
-    secret_of: impl FnOnce(&AccessKeyId) -> Option<SecretAccessKey>,
+    secret_of: impl FnOnce(&Claim<'_>) -> Result<SecretAccessKey, Unauthenticated>,
 ) -> Result<Authenticated, Unauthenticated> {
     check_single(request)?;
     let header = request.value("authorization").ok_or(Unauthenticated::Anonymous)?;
@@ -79,12 +88,10 @@ pub fn verify(
     let time = signing_time(request)?;
     check_scope(&claimed, &time, expected)?;
     check_skew(&time, expected.now)?;
-    if request.value("x-amz-security-token").is_some() {
-        return Err(Unauthenticated::UnknownAccessKey); // nobody here issues any
-    }
-    let unknown = Unauthenticated::UnknownAccessKey;
-    let id: AccessKeyId = claimed.access_key_id.parse().map_err(|_| unknown.clone())?;
-    let secret = secret_of(&id).ok_or(unknown)?;
+    let id: AccessKeyId =
+        claimed.access_key_id.parse().map_err(|_| Unauthenticated::UnknownAccessKey)?;
+    let session_token = session_token(request, &id)?;
+    let secret = secret_of(&Claim { access_key_id: &id, session_token })?;
 
     let canonical = canonical::request(request, &claimed.signed_headers);
     let text = canonical::string_to_sign(&time, &claimed, &canonical);
@@ -124,6 +131,21 @@ fn check_headers(
         ));
     }
     Ok(())
+}
+
+/// The token, which belongs to a session's access key and to no other.
+fn session_token<'a>(
+    request: &SignedRequest<'a>,
+    id: &AccessKeyId,
+) -> Result<Option<&'a str>, Unauthenticated> {
+    match (request.value("x-amz-security-token"), id.is_temporary()) {
+        (None, false) => Ok(None),
+        (Some(token), true) => {
+            let text = std::str::from_utf8(token).map_err(|_| Unauthenticated::UnknownAccessKey)?;
+            Ok(Some(text.trim_matches(' ')))
+        }
+        _ => Err(Unauthenticated::UnknownAccessKey),
+    }
 }
 
 fn signing_time(request: &SignedRequest<'_>) -> Result<SigningTime, Unauthenticated> {
