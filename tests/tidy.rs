@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lake", &["event", "ledger", "trail"]),
     ("query", &["event", "ledger", "trail", "lake"]),
     ("server", &["event", "auth", "kms", "ledger"]),
+    ("envelope", &[]),
     ("testkit", &["event", "ledger", "auth", "kms", "trail", "lake", "query"]),
 ];
 
