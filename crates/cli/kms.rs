@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
-use keytrail_kms::{Caller, Engine};
+use keytrail_kms::{Caller, Engine, KmsError};
 
 use crate::{Context, Outcome};
 
@@ -39,12 +39,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     let operation = operation_name(&arguments.operation);
     let answer = match engine.call(&caller, &operation, &input) {
         Ok(answer) => answer,
-        // The words of the AWS CLI, which people know how to read and search for.
-        Err(error) => bail!(
-            "an error occurred ({}) when calling the {operation} operation: {}",
-            error.code(),
-            error.message().unwrap_or_default()
-        ),
+        Err(error) => bail!(in_words(&operation, &error)),
     };
     // As the engine wrote it: the answer may hold a plaintext, and another copy would be one more to wipe.
     writeln!(std::io::stdout().lock(), "{}", answer.json())?;
@@ -58,6 +53,15 @@ pub(crate) fn caller(engine: &Engine, principal: Option<&str>) -> anyhow::Result
         None => Ok(engine.root_caller()?),
         Some(name) => Ok(engine.caller_for_user(name)?),
     }
+}
+
+/// A refusal in the words of the AWS CLI, which people know how to read and search for.
+pub(crate) fn in_words(operation: &str, error: &KmsError) -> String {
+    format!(
+        "an error occurred ({}) when calling the {operation} operation: {}",
+        error.code(),
+        error.message().unwrap_or_default()
+    )
 }
 
 /// `generate-data-key` → `GenerateDataKey`. Names that already are in the API's spelling stay as they are.

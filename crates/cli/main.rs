@@ -8,12 +8,16 @@
 
 mod audit;
 mod data;
+mod data_keys;
+mod decrypt;
 mod demo;
+mod encrypt;
 mod generate;
 mod ingest;
 mod init;
 mod kms;
 mod moment;
+mod output;
 mod policy;
 mod principal;
 mod progress;
@@ -88,6 +92,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
     Kms(kms::Arguments),
+    /// Encrypt a file of any size under a key, as a message of the AWS Encryption SDK
+    Encrypt(encrypt::Arguments),
+    /// Decrypt a message of the AWS Encryption SDK
+    Decrypt(decrypt::Arguments),
     /// Users and their access keys
     Principal(principal::Arguments),
     /// Explain decisions of key policies, identity policies and grants
@@ -145,6 +153,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Kms(arguments) => kms::run(&context, &arguments),
+        Command::Encrypt(arguments) => encrypt::run(&context, &arguments),
+        Command::Decrypt(arguments) => decrypt::run(&context, &arguments),
         Command::Principal(arguments) => principal::run(&context, &arguments),
         Command::Policy(arguments) => policy::run(&context, &arguments),
         Command::Ingest(arguments) => ingest::run(&context, &arguments),

@@ -98,7 +98,8 @@ fn to_json(considered: &Consideration) -> Value {
     json!({"place": place.to_string(), "effect": format!("{effect:?}"), "finding": finding.to_string()})
 }
 
-fn read_pair(text: &str) -> Result<(String, String), String> {
+/// What is typed as `KEY=VALUE`.
+pub(crate) fn read_pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

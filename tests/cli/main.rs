@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `support` | a data directory, and how to run the binary on it |
 //! | `keys` | the key engine from the command line: answers, refusals, and the records they leave |
+//! | `envelope` | files encrypted and decrypted: sizes, keys, pipes, and what is refused |
 //! | `real_logs` | CloudTrail's own files: counts, idempotence, losslessness, verification |
 //! | `manners` | help, exit codes, formats, errors that say what to do |
 //! | `story` | `demo` from end to end, and the README's own commands |
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod envelope;
 mod keys;
 mod manners;
 mod real_logs;

@@ -11,6 +11,8 @@ fn every_command_has_help_with_examples() {
         "demo",
         "serve",
         "kms",
+        "encrypt",
+        "decrypt",
         "principal",
         "policy",
         "ingest",

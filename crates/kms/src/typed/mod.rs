@@ -182,6 +182,22 @@ impl Engine {
         typed(&self.call(caller, "Decrypt", input.as_bytes())?)
     }
 
+    /// Decrypt, and only with this key: `IncorrectKeyException` if the ciphertext names another.
+    pub fn decrypt_with_key(
+        &self,
+        caller: &Caller,
+        key: &str,
+        ciphertext: &[u8],
+        context: &[(&str, &str)],
+    ) -> Result<Decrypted, KmsError> {
+        let input = Reply::object(ciphertext.len())
+            .json("KeyId", key)
+            .blob("CiphertextBlob", ciphertext)
+            .json("EncryptionContext", object(context))
+            .finish();
+        typed(&self.call(caller, "Decrypt", input.as_bytes())?)
+    }
+
     /// `GenerateDataKey` of 1 to 1024 bytes.
     pub fn generate_data_key(
         &self,
