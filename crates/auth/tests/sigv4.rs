@@ -301,7 +301,7 @@ fn a_long_term_key_has_no_session_token() {
 /// A session's request, signed by our own client side, whose signatures are botocore's.
 fn of_session(token: Option<&str>) -> Trial {
     let mut trial = Trial::good().without("authorization");
-    trial.access_key_id = "ASIAIOSFODNN7EXAMPLE".to_owned();
+    "ASIAIOSFODNN7EXAMPLE".clone_into(&mut trial.access_key_id);
     if let Some(token) = token {
         trial = trial.with("x-amz-security-token", token);
     }
