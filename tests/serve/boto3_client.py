@@ -60,11 +60,18 @@ def call(request):
         return {"answer": getattr(offline, method)(**members)}
     moved = datetime.timedelta(seconds=request["clock_seconds"])
     botocore.auth.get_current_datetime = lambda *arguments, **options: real_time(*arguments, **options) + moved
+    caller = client(service, request)
     try:
-        answer = getattr(client(service, request), method)(**members)
+        answer = getattr(caller, method)(**members)
     except botocore.exceptions.ClientError as error:
         metadata = error.response["ResponseMetadata"]
-        return {"error": str(error), "request_id": metadata.get("RequestId"), "status": metadata["HTTPStatusCode"]}
+        modelled = caller.meta.service_model.operation_model(error.operation_name).error_shapes
+        return {
+            "error": str(error),
+            "modelled": [shape.error_code for shape in modelled],
+            "request_id": metadata.get("RequestId"),
+            "status": metadata["HTTPStatusCode"],
+        }
     except botocore.exceptions.BotoCoreError as error:
         return {"error": str(error)}
     metadata = answer.pop("ResponseMetadata")

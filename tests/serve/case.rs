@@ -28,6 +28,8 @@
 //! save = { key = "KeyMetadata.KeyId" }            # ${key} from here on; items of lists by number: Keys.0.KeyId
 //! save_bytes = { "sealed.bin" = "CiphertextBlob" } # base64 of the answer, into a file
 //! record = { resources = [{ ARN = "${arn}" }] }   # members that the record has besides what every record has (record.rs)
+//! records = 2                                     # as many as there are pages, where the CLI turns them by itself
+//! save_record = { event = "eventID" }             # ${event} from here on
 //! record = "none"                                 # instead: it leaves none
 //! ```
 //!
@@ -93,6 +95,10 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) save_bytes: BTreeMap<String, String>,
     pub(crate) record: Option<Value>,
+    #[serde(default = "one")]
+    pub(crate) records: usize,
+    #[serde(default)]
+    pub(crate) save_record: BTreeMap<String, String>,
 }
 
 fn root() -> String {
@@ -104,6 +110,10 @@ fn us_east_1() -> String {
 }
 
 const fn once() -> u32 {
+    1
+}
+
+const fn one() -> usize {
     1
 }
 

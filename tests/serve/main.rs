@@ -32,9 +32,15 @@ use serde_json::json;
 
 /// All files of cases. Each is run by the test below that has its name in it, or does more with it.
 const SESSIONS: &[(&str, &str)] = &[
+    ("data_keys", include_str!("cases/data_keys.toml")),
+    ("derive", include_str!("cases/derive.toml")),
+    ("encrypt", include_str!("cases/encrypt.toml")),
     ("encrypted", include_str!("cases/encrypted.toml")),
+    ("keys", include_str!("cases/keys.toml")),
+    ("mac", include_str!("cases/mac.toml")),
     ("operations", include_str!("cases/operations.toml")),
     ("refusals", include_str!("cases/refusals.toml")),
+    ("sign", include_str!("cases/sign.toml")),
     ("tutorial", include_str!("cases/tutorial.toml")),
 ];
 
@@ -82,4 +88,34 @@ fn operations_answer_boto3_and_leave_the_records_that_aws_would() {
 #[test]
 fn over_tls_with_a_certificate_of_our_own_records_tell_the_connection() {
     run("encrypted");
+}
+
+#[test]
+fn keys() {
+    run("keys");
+}
+
+#[test]
+fn encrypt() {
+    run("encrypt");
+}
+
+#[test]
+fn data_keys() {
+    run("data_keys");
+}
+
+#[test]
+fn mac() {
+    run("mac");
+}
+
+#[test]
+fn sign() {
+    run("sign");
+}
+
+#[test]
+fn derive() {
+    run("derive");
 }

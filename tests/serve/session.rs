@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::case::{Case, Session};
 use crate::clients::{self, Boto3, Setting};
@@ -20,6 +20,8 @@ struct Said {
     /// Only boto3 tells.
     request_id: Option<String>,
     status: Option<i64>,
+    /// The errors that the API's model gives the operation.
+    modelled: Vec<String>,
     exit_code: Option<i32>,
     /// The request's members with all filled in; the CLI's are not known.
     input: Value,
@@ -97,6 +99,10 @@ impl Running<'_> {
         }
         let (records, seen) = self.endpoint.records_from(self.seen);
         self.seen = seen;
+        for (name, path) in &case.save_record {
+            let text = records.first().and_then(|record| member(record, path));
+            self.saved.insert(name.clone(), text.unwrap_or("no record").to_owned());
+        }
         if let Some(problem) = self.difference_of_records(case, &said, &records) {
             let records: Vec<String> = records.iter().map(Value::to_string).collect();
             self.wrong.push(format!("{}: {problem}\n  {}", case.name, records.join("\n  ")));
@@ -122,6 +128,7 @@ impl Running<'_> {
                 error: failed.then(|| printed.stderr.trim().to_owned()),
                 request_id: None,
                 status: None,
+                modelled: Vec::new(),
                 exit_code: printed.exit_code,
                 input: Value::Null,
             };
@@ -133,7 +140,17 @@ impl Running<'_> {
         let error = text(&said["error"]).map(|error| error.trim().to_owned());
         let (request_id, status) = (text(&said["request_id"]), said["status"].as_i64());
         let answer = said["answer"].take();
-        Said { answer, text: String::new(), error, request_id, status, exit_code: None, input }
+        let modelled = said["modelled"].as_array().into_iter().flatten().filter_map(text).collect();
+        Said {
+            answer,
+            text: String::new(),
+            error,
+            request_id,
+            status,
+            modelled,
+            exit_code: None,
+            input,
+        }
     }
 
     fn credentials(&self, name: &str) -> Option<(String, String)> {
@@ -146,7 +163,7 @@ impl Running<'_> {
         }
     }
 
-    /// What is wrong with the answer.
+    /// What is wrong with the answer or the error.
     fn difference(&self, case: &Case, said: &Said) -> Option<String> {
         let expected = match (case.refusal(), &case.client_error) {
             (Some((code, message)), _) => {
@@ -159,29 +176,18 @@ impl Running<'_> {
             (None, Some(text)) => filled_in(text, &self.saved).into(),
             (None, None) => "null".into(),
         };
-        let mut wrong = difference("the error", &expected, &said.error.as_deref().into());
-        // Every error of KMS has this status: its clients retry or parse others differently.
-        if wrong.is_none() && case.error.is_some() && said.error.is_some() {
-            let kms = case.operation().is_some_and(|(service, _)| service == "kms");
-            let status = said.status.filter(|status| kms && *status != 400);
-            let exit = said.exit_code.filter(|code| *code != clients::EXIT_REFUSED);
-            wrong = status
-                .map(|status| format!("the status is {status}"))
-                .or(exit.map(|code| format!("the CLI ends with {code}")));
-        }
         let text = || {
-            let expected = case.text.as_ref()?;
-            difference(
-                "the text",
-                &filled_in(expected, &self.saved).into(),
-                &said.text.as_str().into(),
-            )
+            let expected = filled_in(case.text.as_ref()?, &self.saved);
+            difference("the text", &expected.into(), &said.text.as_str().into())
         };
         let answer = || {
             let expected = case.answer.as_ref()?;
             difference("the answer", &replaced(expected, &self.saved), &said.answer)
         };
-        wrong.or_else(text).or_else(answer)
+        difference("the error", &expected, &said.error.as_deref().into())
+            .or_else(|| wrong_manner(case.refusal()?.0, said))
+            .or_else(text)
+            .or_else(answer)
     }
 
     /// What is wrong with the records that the call left.
@@ -192,7 +198,9 @@ impl Running<'_> {
         if none {
             return (!records.is_empty()).then(|| "a record that should not be".to_owned());
         }
-        let [record] = records else { return Some(format!("{} records", records.len())) };
+        if records.len() != case.records {
+            return Some(format!("{} records, not {}", records.len(), case.records));
+        }
         let credentials = self.credentials(&case.r#as).unwrap();
         let caller =
             Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
@@ -200,24 +208,29 @@ impl Running<'_> {
         if let Some(request_id) = &said.request_id {
             expected["requestID"] = request_id.as_str().into();
         }
-        // What the case says about a member counts before what follows from it.
-        let own = case.record.as_ref().map(|record| replaced(record, &self.saved));
-        if let Some(Value::Object(own)) = &own {
-            for name in own.keys() {
+        let own = case.record.clone().unwrap_or_else(|| json!({}));
+        let own = replaced(&own, &self.saved);
+        // What the case says about a member counts before what follows from it; of an object, both do.
+        for (name, value) in own.as_object().unwrap() {
+            if !(value.is_object() && expected[name].is_object()) {
                 expected.as_object_mut().unwrap().remove(name);
             }
         }
-        let leaks = || {
-            let text = record.to_string();
-            let secrets = [&said.input, &said.answer].map(record::secrets).concat();
-            let secret = secrets.into_iter().find(|secret| text.contains(secret))?;
-            Some(format!("the record shows a secret: {secret}"))
-        };
-        difference("the record", &expected, record)
-            .or_else(|| difference("the record", &own?, record))
-            .or_else(|| not_named(said, record))
-            .or_else(leaks)
+        let secrets = [&said.input, &said.answer].map(record::secrets).concat();
+        records.iter().find_map(|record| {
+            difference("the record", &expected, record)
+                .or_else(|| difference("the record", &own, record))
+                .or_else(|| not_named(said, record))
+                .or_else(|| leaked(&secrets, record))
+        })
     }
+}
+
+/// A secret of the call is nowhere in its record.
+fn leaked(secrets: &[&str], record: &Value) -> Option<String> {
+    let text = record.to_string();
+    let secret = secrets.iter().find(|secret| text.contains(**secret))?;
+    Some(format!("the record shows a secret: {secret}"))
 }
 
 /// A key that the answer names is among the record's resources.
@@ -225,4 +238,33 @@ fn not_named(said: &Said, record: &Value) -> Option<String> {
     let arn = said.answer["KeyId"].as_str().filter(|id| id.starts_with("arn:"))?;
     let named = record["resources"].as_array()?.iter().any(|resource| resource["ARN"] == arn);
     (!named).then(|| format!("the record's resources do not name {arn}"))
+}
+
+/// What is wrong with how an error is told, whatever it says.
+fn wrong_manner(code: &str, said: &Said) -> Option<String> {
+    /// Errors that the model gives no operation, or not all that have them.
+    const OF_ALL: [&str; 9] = [
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "NotAuthorizedException",
+        "SerializationException",
+        "UnrecognizedClientException",
+        "ValidationException",
+        // Of operations that are not here, and parameters of operations that are.
+        "UnsupportedOperationException",
+    ];
+    // Every error of KMS has this status: its clients retry or parse others differently.
+    let status = said.status.filter(|status| !said.modelled.is_empty() && *status != 400);
+    let exit = said.exit_code.filter(|code| *code != clients::EXIT_REFUSED);
+    let known = said.modelled.is_empty()
+        || OF_ALL.contains(&code)
+        || said.modelled.iter().any(|modelled| modelled == code);
+    let unknown =
+        (!known).then(|| format!("{code} is no error of the operation: {:?}", said.modelled));
+    status
+        .map(|status| format!("the status is {status}"))
+        .or(exit.map(|code| format!("the CLI ends with {code}")))
+        .or(unknown)
 }
