@@ -34,6 +34,7 @@ const TOP_LEVEL: &[&str] = &[
     "LICENSE",
     "README.md",
     "crates",
+    "fuzz",
     "sample-logs",
     "schemas",
     "tests",
@@ -131,8 +132,9 @@ fn rust_files() -> Vec<(PathBuf, String)> {
         }
     }
     let mut files = Vec::new();
-    walk(&root().join("crates"), &mut files);
-    walk(&root().join("tests"), &mut files);
+    for folder in ["crates", "fuzz", "tests"] {
+        walk(&root().join(folder), &mut files);
+    }
     files.sort();
     files
 }

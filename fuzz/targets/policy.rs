@@ -1,0 +1,4 @@
+//! See `keytrail_fuzz::policy`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| keytrail_fuzz::policy(data));

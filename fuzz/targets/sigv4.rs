@@ -1,0 +1,4 @@
+//! See `keytrail_fuzz::sigv4`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| keytrail_fuzz::sigv4(data));
