@@ -24,11 +24,12 @@ pub(crate) struct Setting<'a> {
     pub(crate) folder: &'a Path,
 }
 
-/// The virtual environment, made if this is the first test that needs it. Versions are in its name.
-fn environment() -> PathBuf {
+/// The folder of a virtual environment's programs, made if this is the first test that needs these packages. What is in it is
+/// in its name.
+pub(crate) fn environment(packages: &[&str]) -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_keytrail"));
     let target = binary.ancestors().nth(2).unwrap(); // target/PROFILE/keytrail
-    let name = PACKAGES.join("-").replace("==", "-");
+    let name = packages.join("-").replace("==", "-").replace(['[', ']'], "-");
     let folder = target.join("clients").join(name);
     fs::create_dir_all(&folder).unwrap();
     // Tests run in threads, and several test processes may share a target folder.
@@ -37,7 +38,7 @@ fn environment() -> PathBuf {
     if !folder.join("ready").exists() {
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        succeed(Command::new(folder.join("venv/bin/python")).args(pip).args(PACKAGES));
+        succeed(Command::new(folder.join("venv/bin/python")).args(pip).args(packages));
         fs::write(folder.join("ready"), "").unwrap();
     }
     folder.join("venv/bin")
@@ -57,7 +58,7 @@ pub(crate) struct Printed {
 
 /// Runs `aws ARGUMENTS…`.
 pub(crate) fn aws(setting: &Setting<'_>, arguments: &[String]) -> Printed {
-    let mut command = Command::new(environment().join("aws"));
+    let mut command = Command::new(environment(&PACKAGES).join("aws"));
     command
         .args(arguments)
         .current_dir(setting.folder)
@@ -93,7 +94,7 @@ pub(crate) struct Boto3 {
 impl Boto3 {
     pub(crate) fn start() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serve/boto3_client.py");
-        let mut process = Command::new(environment().join("python"))
+        let mut process = Command::new(environment(&PACKAGES).join("python"))
             .arg(script)
             .env_clear()
             .env("PYTHONDONTWRITEBYTECODE", "1") // nothing of a test's own among the sources

@@ -76,7 +76,8 @@ impl Endpoint {
         self.remember(name, &made);
     }
 
-    fn serve(&mut self, flags: &[&str]) {
+    /// Starts it, again after [`Endpoint::stop`].
+    pub(crate) fn serve(&mut self, flags: &[&str]) {
         let mut process = self
             .command()
             .args(["serve", "--listen", "127.0.0.1:0", "--format", "json"])

@@ -1,4 +1,4 @@
-//! `keytrail serve` and the real clients: the unmodified AWS CLI and boto3, against a running endpoint.
+//! `keytrail serve` and the real clients: the unmodified AWS CLI, boto3 and AWS Encryption SDK, against a running endpoint.
 //!
 //! A case is data (`cases/*.toml`): who calls, what is called, the answer or the error's text, and the record that the call
 //! leaves. Each file is one session on one data directory, from top to bottom. The clients come from PyPI, pinned, into a
@@ -14,6 +14,7 @@
 //! | `record` | what every record says |
 //! | `clients` | the virtual environment, one CLI call, one boto3 call |
 //! | `endpoint` | a data directory with its users, and `keytrail serve` on a free port over it |
+//! | `encryption_sdk` | the AWS Encryption SDK with its keyrings, and files of `keytrail encrypt` |
 //! | `coverage` | that each operation has its cases |
 //! | `offline.py` | the judge: signs, verifies, encrypts and wraps without us |
 
@@ -22,6 +23,7 @@
 mod case;
 mod clients;
 mod coverage;
+mod encryption_sdk;
 mod endpoint;
 mod record;
 mod session;
