@@ -264,8 +264,7 @@ impl BodyReader<'_, '_> {
     ) -> Result<(), EnvelopeError> {
         let forged = || EnvelopeError::FrameNotAuthentic { frame: sequence, offset };
         let length = usize::try_from(length).map_err(|_| forged())?;
-        self.buffer.clear();
-        self.source.append(&mut self.buffer, length + TAG_LEN, "a frame")?;
+        self.source.replace(&mut self.buffer, length + TAG_LEN, "a frame")?;
         if let Some(verifier) = &mut self.verifier {
             verifier.update(&self.buffer);
         }

@@ -30,14 +30,39 @@ impl<'a> Source<'a> {
         length: usize,
         part: &'static str,
     ) -> Result<(), EnvelopeError> {
+        let start = buffer.len();
+        self.fill_from(buffer, start, start.saturating_add(length), part)
+    }
+
+    /// Makes the buffer the next `length` bytes. What it held is overwritten; its memory is used again.
+    pub(crate) fn replace(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        length: usize,
+        part: &'static str,
+    ) -> Result<(), EnvelopeError> {
+        buffer.truncate(length);
+        self.fill_from(buffer, 0, length, part)
+    }
+
+    /// Reads the bytes of the buffer from `start` to `end`, growing it as they come.
+    fn fill_from(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        start: usize,
+        end: usize,
+        part: &'static str,
+    ) -> Result<(), EnvelopeError> {
         let begin = self.offset;
-        let mut left = length;
-        while left > 0 {
-            let start = buffer.len();
-            buffer.resize(start + left.min(STEP_BYTES), 0);
-            let piece = buffer.get_mut(start..).unwrap_or_default();
-            left -= piece.len();
+        let mut filled = start;
+        while filled < end {
+            let next = end.min(buffer.len().max(filled.saturating_add(STEP_BYTES)));
+            if buffer.len() < next {
+                buffer.resize(next, 0);
+            }
+            let piece = buffer.get_mut(filled..next).unwrap_or_default();
             self.read(piece, part, begin)?;
+            filled = next;
         }
         Ok(())
     }
