@@ -56,6 +56,8 @@ struct Queue {
 struct Queued {
     append: Append,
     slot: Arc<Slot>,
+    /// Whether the next one was enqueued together with this one, and is in the same batch.
+    goes_on: bool,
 }
 
 /// Where a leader leaves the outcome for the caller who waits.
@@ -95,24 +97,33 @@ impl Group {
 
     /// Puts an append behind all earlier ones.
     pub(crate) fn enqueue(&self, append: Append) -> Result<Pending<'_>, LedgerError> {
-        check(&append)?;
+        check([&append])?;
         let slot = Arc::new(Slot::default());
-        let queued = Queued { append, slot: Arc::clone(&slot) };
-        let mut queue = held(&self.queue);
-        if let Some(cause) = &queue.stopped {
-            return Err(LedgerError::Poisoned { cause: cause.clone() });
-        }
-        let bytes = queue.bytes + queued.bytes();
-        if queue.waiting.len() == QUEUE_ENTRIES_MAX
-            || (bytes > QUEUE_BYTES_MAX && !queue.waiting.is_empty())
-        {
-            return Err(LedgerError::QueueFull { entries: queue.waiting.len() });
-        }
-        let sequence = queue.next_sequence;
-        queue.next_sequence += 1;
-        queue.bytes = bytes;
-        queue.waiting.push_back(queued);
+        let queued = Queued { append, slot: Arc::clone(&slot), goes_on: false };
+        let sequence = held(&self.queue).push([queued])?;
         Ok(Pending { group: self, sequence, slot })
+    }
+
+    /// Puts appends behind all earlier ones and behind each other, all into the same batch.
+    pub(crate) fn enqueue_together<const N: usize>(
+        &self,
+        appends: [Append; N],
+    ) -> Result<[Pending<'_>; N], LedgerError> {
+        check(&appends)?;
+        let slots = [(); N].map(|()| Arc::new(Slot::default()));
+        let parts = appends.into_iter().zip(&slots).zip(1..);
+        let queued: Vec<_> = parts
+            .map(|((append, slot), number)| Queued {
+                append,
+                slot: Arc::clone(slot),
+                goes_on: number < N,
+            })
+            .collect();
+        let mut sequence = held(&self.queue).push(queued)?;
+        Ok(slots.map(|slot| {
+            sequence += 1;
+            Pending { group: self, sequence: sequence - 1, slot }
+        }))
     }
 
     /// Commits what is queued, and makes the checkpoint durable.
@@ -237,14 +248,44 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, next_sequence, led: false, stopped: None }
     }
 
-    /// Takes the next batch: as much as fits, and at least one.
+    /// Puts all of these behind the others, or none. Returns the sequence of the first.
+    fn push<Q>(&mut self, queued: Q) -> Result<u64, LedgerError>
+    where
+        Q: AsRef<[Queued]> + IntoIterator<Item = Queued>,
+    {
+        if let Some(cause) = &self.stopped {
+            return Err(LedgerError::Poisoned { cause: cause.clone() });
+        }
+        let (count, bytes) = {
+            let queued = queued.as_ref();
+            (queued.len(), self.bytes + queued.iter().map(Queued::bytes).sum::<usize>())
+        };
+        if self.waiting.len() + count > QUEUE_ENTRIES_MAX
+            || (bytes > QUEUE_BYTES_MAX && !self.waiting.is_empty())
+        {
+            return Err(LedgerError::QueueFull { entries: self.waiting.len() });
+        }
+        let first = self.next_sequence;
+        self.next_sequence += count as u64;
+        self.bytes = bytes;
+        self.waiting.extend(queued);
+        Ok(first)
+    }
+
+    /// Takes the next batch: as much as fits, at least one, and never a part of what was enqueued
+    /// together.
     fn take(&mut self, options: &Options) -> Vec<Queued> {
-        let mut bytes = 0;
-        let fitting = self.waiting.iter().take(options.batch_entries).take_while(|queued| {
+        let (mut count, mut bytes) = (0, 0);
+        for (before, queued) in self.waiting.iter().enumerate() {
             bytes += queued.bytes();
-            bytes <= options.batch_bytes
-        });
-        let count = fitting.count().max(1).min(self.waiting.len());
+            let fits = before < options.batch_entries && bytes <= options.batch_bytes;
+            if !fits && count > 0 {
+                break;
+            }
+            if !queued.goes_on {
+                count = before + 1;
+            }
+        }
         let batch: Vec<_> = self.waiting.drain(..count).collect();
         self.bytes -= batch.iter().map(Queued::bytes).sum::<usize>();
         batch
@@ -266,14 +307,17 @@ impl Drop for StopOnUnwind<'_> {
     }
 }
 
-fn check(append: &Append) -> Result<(), LedgerError> {
-    if matches!(append.kind, EntryKind::Start | EntryKind::Recovery) {
-        return Err(LedgerError::ReservedKind { kind: append.kind });
+/// Refuses what cannot be one batch: together they are held to what one of them may have.
+fn check<'a>(appends: impl IntoIterator<Item = &'a Append>) -> Result<(), LedgerError> {
+    let (mut payload, mut state) = (0, 0);
+    for append in appends {
+        if matches!(append.kind, EntryKind::Start | EntryKind::Recovery) {
+            return Err(LedgerError::ReservedKind { kind: append.kind });
+        }
+        payload += append.payload.len();
+        state += append.state.len();
     }
-    let parts = [
-        ("payload", append.payload.len(), PAYLOAD_LEN_MAX),
-        ("state", append.state.len(), STATE_LEN_MAX),
-    ];
+    let parts = [("payload", payload, PAYLOAD_LEN_MAX), ("state", state, STATE_LEN_MAX)];
     match parts.into_iter().find(|(_, len, limit)| len > limit) {
         Some((what, len, limit)) => Err(LedgerError::TooLarge { what, len, limit }),
         None => Ok(()),

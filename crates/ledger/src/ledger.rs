@@ -216,6 +216,16 @@ impl Ledger {
         self.group.enqueue(append)
     }
 
+    /// As [`Ledger::enqueue`], for several appends that belong together: they lie behind each other
+    /// in one batch, and after a crash the log has all of them or none. Together they may be as
+    /// large as one.
+    pub fn enqueue_together<const N: usize>(
+        &self,
+        appends: [Append; N],
+    ) -> Result<[Pending<'_>; N], LedgerError> {
+        self.group.enqueue_together(appends)
+    }
+
     /// Appends, and returns when the entry is durable and signed.
     pub fn append(&self, append: Append) -> Result<Receipt, LedgerError> {
         self.enqueue(append)?.wait()

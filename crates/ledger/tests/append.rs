@@ -135,6 +135,50 @@ fn batches_are_limited_in_entries_and_bytes() {
 }
 
 #[test]
+fn what_belongs_together_is_never_split_between_batches() {
+    for (options, expected) in [
+        (Options { batch_entries: 4, ..Options::default() }, 3), // two pairs, two pairs, one
+        (Options { batch_entries: 3, ..Options::default() }, 5),
+        (Options { batch_entries: 1, ..Options::default() }, 5),
+        (Options { batch_bytes: 700, ..Options::default() }, 5), // three frames of 211 bytes each
+        (Options { batch_bytes: 1, ..Options::default() }, 5),
+    ] {
+        let dir = scratch();
+        let storage = Arc::new(FaultyStorage::new(DirStorage::new(dir.path())));
+        let ledger = create_on(Arc::clone(&storage), options);
+        let before = batches(&storage);
+        let pair = |number| [record(0, [number; 101]), record(0, [number + 1; 101])];
+        let pending: Vec<_> = (0..5_u8)
+            .flat_map(|number| ledger.enqueue_together(pair(2 * number)).unwrap())
+            .collect();
+        for (pending, sequence) in pending.into_iter().zip(1..) {
+            assert_eq!(pending.sequence(), sequence);
+            assert_eq!(pending.wait().unwrap().sequence, sequence);
+            assert_eq!(ledger.size() % 2, 1, "the start entry and pairs: {options:?}");
+        }
+        assert_eq!(batches(&storage) - before, expected, "{options:?}");
+        let checked = check_ledger(dir.path(), ledger.verifying_key());
+        let numbers = (0..10_u8).map(|number| vec![number; 101]).collect::<Vec<_>>();
+        assert_eq!(checked.records(), numbers);
+    }
+}
+
+#[test]
+fn what_belongs_together_is_taken_or_refused_together() {
+    let dir = scratch();
+    let ledger = create(dir.path(), Options::default());
+    let half = || record(0, vec![0; (32 << 20) + 1]);
+    let refused = ledger.enqueue_together([half(), half()]).err().unwrap();
+    assert!(matches!(refused, LedgerError::TooLarge { what: "payload", .. }), "{refused}");
+    let start = Append { kind: EntryKind::Start, ..record(0, "x") };
+    let refused = ledger.enqueue_together([record(0, "x"), start]).err().unwrap();
+    assert!(matches!(refused, LedgerError::ReservedKind { .. }), "{refused}");
+    let receipt = ledger.append(record(0, "next")).unwrap();
+    assert_eq!(receipt.sequence, 1, "neither left anything behind");
+    check_ledger(dir.path(), ledger.verifying_key());
+}
+
+#[test]
 fn a_full_segment_is_followed_by_the_next_one() {
     let dir = scratch();
     let ledger = create(dir.path(), Options { segment_bytes: 1000, ..Options::default() });

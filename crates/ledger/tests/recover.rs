@@ -105,6 +105,31 @@ fn a_batch_whose_sectors_arrived_in_any_order_is_put_aside() {
 }
 
 #[test]
+fn of_what_belongs_together_a_crash_leaves_all_or_nothing() {
+    let dir = scratch();
+    let storage = Arc::new(DirStorage::new(dir.path()));
+    let random = Arc::new(SeededRandom::new(1));
+    let options = Options { batch_entries: 1, ..Options::default() };
+    let ledger =
+        Ledger::create(storage, origin(), signing_key(), random, START_NS, options).unwrap();
+    let signed = Image::read(dir.path());
+    let [_, last] = ledger.enqueue_together(["a", "b"].map(|text| record(START_NS, text))).unwrap();
+    last.wait().unwrap();
+    let whole = Image::read(dir.path()).files[SEGMENT].clone();
+    drop(ledger);
+    let dir = scratch();
+    for cut in signed.files[SEGMENT].len()..=whole.len() {
+        let mut image = signed.clone();
+        *image.file(SEGMENT) = whole[..cut].to_vec();
+        image.write(dir.path());
+        let (_ledger, _) = open(dir.path()).unwrap();
+        let records = check_ledger(dir.path(), &key());
+        let expected = if cut == whole.len() { &[b"a", b"b"][..] } else { &[] };
+        assert_eq!(records.records(), expected, "{cut}");
+    }
+}
+
+#[test]
 fn zeros_that_a_file_system_appended_are_put_aside() {
     let (mut image, _) = signed_and_next();
     image.file(SEGMENT).extend([0; 5000]);
