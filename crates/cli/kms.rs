@@ -1,11 +1,13 @@
 //! `keytrail kms`: the KMS API on the embedded engine, without a server.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use keytrail_kms::{Caller, Engine, KmsError};
 
-use crate::{Context, Outcome};
+use crate::serve::set_clock;
+use crate::{Context, Outcome, moment};
 
 /// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
 #[derive(clap::Args)]
@@ -27,6 +29,9 @@ pub(crate) struct Arguments {
     /// The user that calls [default: the account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
+    /// First move the engine's clock forward until it is so far ahead of this machine's: 36h, 30d. Stays, and is logged
+    #[arg(long, value_parser = moment::span, value_name = "SPAN")]
+    clock_offset: Option<Duration>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -35,6 +40,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         None => arguments.input.clone().into_bytes(),
     };
     let engine = context.data.open_engine()?;
+    set_clock(context, &engine, arguments.clock_offset)?;
     let caller = caller(&engine, arguments.principal.as_deref())?;
     let operation = operation_name(&arguments.operation);
     let answer = match engine.call(&caller, &operation, &input) {

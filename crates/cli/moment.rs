@@ -1,4 +1,6 @@
-//! Points in time as people type them: RFC 3339, a date, or a span back from now (`7d`, `36h`).
+//! Points in time as people type them: RFC 3339, a date, or a span back from now (`7d`, `36h`); and spans alone.
+
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use keytrail_event::Timestamp;
@@ -23,6 +25,14 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
         Ok(nanos) => Ok(Timestamp::from_unix_nanos(nanos)),
         Err(_) => bail!("{text:?} lies outside the years that CloudTrail knows"),
     }
+}
+
+/// Reads a whole number of minutes, hours, days or weeks: `90m`, `36h`, `30d`, `2w`.
+pub(crate) fn span(text: &str) -> anyhow::Result<Duration> {
+    let seconds = span_seconds(text);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| anyhow!("{text:?} is no length of time: use 90m, 36h, 30d or 52w"))
 }
 
 /// The seconds of `36h` and its like; `None` when `text` is something else.
@@ -60,6 +70,15 @@ mod tests {
         check("7d", "2026-02-22T12:00:00Z");
         check("90m", "2026-03-01T10:30:00Z");
         check("99999999999999w", "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_span_has_a_number_and_a_unit() {
+        assert_eq!(span("30d").unwrap(), Duration::from_secs(2_592_000));
+        assert_eq!(span("0m").unwrap(), Duration::ZERO);
+        for text in ["", "30", "-1d", "1s", "2026-01-02"] {
+            assert!(span(text).unwrap_err().to_string().contains("use 90m, 36h, 30d or 52w"));
+        }
     }
 
     #[test]

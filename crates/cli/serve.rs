@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use keytrail_kms::Engine;
 use keytrail_server::{Level, Limits, Log, SelfMadeCertificate, Server, TlsIdentity};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -14,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::report::print_facts;
-use crate::{Context, Outcome, data};
+use crate::{Context, Outcome, data, moment};
 
 /// Answer the KMS API over HTTP: every request signed, decided and recorded before it is answered
 #[derive(clap::Args)]
@@ -23,6 +25,7 @@ Examples:
   keytrail serve
   keytrail serve --listen 127.0.0.1:0 --quiet      any free port, which is printed; log only what matters
   keytrail serve --listen 0.0.0.0:4599 --tls       encrypted; clients trust DATA/tls/certificate.pem (--ca-bundle)
+  keytrail serve --clock-offset 30d                a month later: what was to be deleted by then is
 
   export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=AKIA… AWS_SECRET_ACCESS_KEY=…     # from `keytrail init` or `principal create`
@@ -45,6 +48,9 @@ pub(crate) struct Arguments {
     /// The certificate's private key (PEM)
     #[arg(long, requires = "certificate", value_name = "FILE")]
     private_key: Option<PathBuf>,
+    /// Move the engine's clock forward until it is so far ahead of this machine's: 36h, 30d, 52w. Stays, and is logged
+    #[arg(long, value_parser = moment::span, value_name = "SPAN")]
+    clock_offset: Option<Duration>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -55,6 +61,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         .build()
         .context("starting the threads")?;
     let engine = context.data.open_engine()?;
+    set_clock(context, &engine, arguments.clock_offset)?;
     let facts = [
         ("account", json!(engine.config().account.as_str())),
         ("region", json!(engine.config().region.as_str())),
@@ -80,6 +87,24 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         server.run(listener, first_of(signals)).await?;
         Ok(Outcome::Fine)
     })
+}
+
+/// Moves the clock if that was asked for, and says so if it is ahead: it stays ahead when nobody thinks of it any more.
+pub(crate) fn set_clock(
+    context: &Context,
+    engine: &Engine,
+    offset: Option<Duration>,
+) -> anyhow::Result<()> {
+    if let Some(offset) = offset {
+        engine.set_clock_offset(offset)?;
+    }
+    if !engine.clock_offset().is_zero() {
+        context.remark(&format!(
+            "the clock of this data directory was moved forward: it shows {}",
+            engine.now().event_time()
+        ));
+    }
+    Ok(())
 }
 
 /// Signatures protect requests from being changed, not from being read, and answers hold plaintexts.

@@ -34,6 +34,8 @@ use serde_json::json;
 
 /// All files of cases. Each is run by the test below that has its name in it, or does more with it.
 const SESSIONS: &[(&str, &str)] = &[
+    ("clock", include_str!("cases/clock.toml")),
+    ("clock-later", include_str!("cases/clock-later.toml")),
     ("data_keys", include_str!("cases/data_keys.toml")),
     ("derive", include_str!("cases/derive.toml")),
     ("encrypt", include_str!("cases/encrypt.toml")),
@@ -85,6 +87,31 @@ fn who_is_not_authenticated_is_refused_in_the_words_of_aws_and_leaves_no_record(
 #[test]
 fn operations_answer_boto3_and_leave_the_records_that_aws_would() {
     run("operations");
+}
+
+/// The clients keep the real clock, and sign with it.
+#[test]
+fn a_month_passes_in_a_second() {
+    let mut endpoint = Endpoint::start();
+    session::run(&endpoint, include_str!("cases/clock.toml"));
+    let (_, seen) = endpoint.records_from(0);
+    endpoint.stop();
+    endpoint.serve(&["--clock-offset", "30d"]);
+    let (records, _) = endpoint.records_from(seen);
+    let names = records.iter().map(|record| &record["eventName"]).collect::<Vec<_>>();
+    assert_eq!(names, ["MoveClock", "DeleteKey"]);
+    session::run(&endpoint, include_str!("cases/clock-later.toml"));
+    endpoint.stop();
+    let listed = endpoint.keytrail(&["kms", "list-keys", "--clock-offset", "52w"]);
+    assert_eq!(listed["Keys"], json!([]));
+
+    endpoint.keytrail(&["ingest"]);
+    let sql = "SELECT service_event_details AS moved FROM events WHERE event_name = 'MoveClock'";
+    let moves = [(0, 2_592_000), (2_592_000, 31_449_600)].map(|(before, after)| {
+        json!({"moved": {"previousClockOffsetSeconds": before, "clockOffsetSeconds": after}})
+    });
+    assert_eq!(endpoint.keytrail(&["query", sql]), json!(moves));
+    assert_eq!(endpoint.keytrail(&["verify"])["verdict"], "OK");
 }
 
 #[test]

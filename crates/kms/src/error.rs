@@ -9,7 +9,7 @@ use keytrail_auth::Denied;
 use keytrail_event::Guid;
 use keytrail_ledger::LedgerError;
 
-/// Why an engine could not be created or opened, or an access key not be found.
+/// Why an engine could not be created or opened, its clock not be moved, or an access key not be found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -89,6 +89,22 @@ pub enum EngineError {
     Question {
         /// What is not there, and what would be.
         detail: String,
+    },
+    /// The operator's: the clock is farther ahead than asked for, and never goes back.
+    #[error("the clock is {now} seconds ahead already and cannot go back to {asked}")]
+    ClockBackwards {
+        /// The offset that was asked for, in seconds.
+        asked: u64,
+        /// The offset that there is.
+        now: u64,
+    },
+    /// The operator's: times would come near the end of what the engine can count.
+    #[error("the clock cannot be moved {asked} seconds ahead: the most is {most}, a hundred years")]
+    ClockTooFar {
+        /// The offset that was asked for, in seconds.
+        asked: u64,
+        /// The largest one.
+        most: u64,
     },
     /// The ledger could not be created, opened, read or written.
     #[error("the ledger in {path} is not available", path = path.display())]

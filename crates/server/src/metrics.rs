@@ -25,6 +25,12 @@ pub(crate) struct Metrics {
     failing: AtomicBool,
 }
 
+/// What the engine can tell at any time.
+pub(crate) struct EngineGauges {
+    pub(crate) ledger_entries: u64,
+    pub(crate) clock_offset_seconds: u64,
+}
+
 /// One operation's calls.
 #[derive(Default)]
 struct Operation {
@@ -69,8 +75,8 @@ impl Metrics {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// The text. `ledger_entries` is known to the ledger, `ready` to the routes.
-    pub(crate) fn text(&self, ledger_entries: u64, ready: bool) -> String {
+    /// The text. `ready` is known to the routes.
+    pub(crate) fn text(&self, engine: &EngineGauges, ready: bool) -> String {
         let mut out = String::with_capacity(4096);
         self.write_operations(&mut out);
         describe(
@@ -107,7 +113,13 @@ impl Metrics {
                 "keytrail_ledger_entries",
                 "gauge",
                 "Entries of the ledger, all durable and signed.",
-                ledger_entries,
+                engine.ledger_entries,
+            ),
+            (
+                "keytrail_clock_offset_seconds",
+                "gauge",
+                "How far the engine's time was moved ahead of the machine's.",
+                engine.clock_offset_seconds,
             ),
             ("keytrail_ready", "gauge", "1 while calls are taken.", u64::from(ready)),
         ];
@@ -225,7 +237,8 @@ mod tests {
         metrics.call("kms", "Bogus\"}\n", "UnknownOperationException", Duration::ZERO);
         metrics.unauthenticated("InvalidSignatureException");
         let inside = metrics.in_flight.enter();
-        let text = metrics.text(42, true);
+        let engine = EngineGauges { ledger_entries: 42, clock_offset_seconds: 7 };
+        let text = metrics.text(&engine, true);
         for expected in [
             "keytrail_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"OK\"} 2",
             "keytrail_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"DisabledException\"} 1",
@@ -240,13 +253,14 @@ mod tests {
             "keytrail_unauthenticated_requests_total{reason=\"InvalidSignatureException\"} 1",
             "keytrail_requests_in_flight 1",
             "keytrail_ledger_entries 42",
+            "keytrail_clock_offset_seconds 7",
             "keytrail_ready 1",
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
         }
         assert!(!text.contains("Bogus"), "{text}");
         drop(inside);
-        assert!(metrics.text(42, false).contains("keytrail_requests_in_flight 0\n"));
+        assert!(metrics.text(&engine, false).contains("keytrail_requests_in_flight 0\n"));
     }
 
     #[test]

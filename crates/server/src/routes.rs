@@ -9,6 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::answer::{self, Body};
 use crate::api;
 use crate::connection::Peer;
+use crate::metrics::EngineGauges;
 use crate::server::Shared;
 
 pub(crate) async fn answer(
@@ -27,7 +28,11 @@ pub(crate) async fn answer(
         "/ready" if shared.is_ready() => answer::text(StatusCode::OK, "READY\n".to_owned()),
         "/ready" => answer::text(StatusCode::SERVICE_UNAVAILABLE, "NOT READY\n".to_owned()),
         "/metrics" => {
-            let text = shared.metrics.text(shared.engine.ledger().size(), shared.is_ready());
+            let engine = EngineGauges {
+                ledger_entries: shared.engine.ledger().size(),
+                clock_offset_seconds: shared.engine.clock_offset().as_secs(),
+            };
+            let text = shared.metrics.text(&engine, shared.is_ready());
             answer::text(StatusCode::OK, text)
         }
         _ => not_found(),

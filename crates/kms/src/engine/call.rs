@@ -77,7 +77,7 @@ impl Engine {
             caller,
             name,
             read_only: operation.is_some_and(|operation| operation.read_only),
-            now: self.environment.clock.now(),
+            now: self.now(),
             request_id: Guid::from_random(random_bytes(random)),
             event_id: Guid::from_random(random_bytes(random)),
         };
@@ -262,9 +262,28 @@ impl Engine {
         let payload = record.into_bytes();
         let append = Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state };
         let pending = self.ledger.enqueue(append)?;
-        self.unsaved.fetch_add(1, Ordering::Relaxed);
-        self.expected_size.fetch_max(pending.sequence() + 1, Ordering::Relaxed);
+        self.note_enqueued(&pending, 1);
         Ok(pending)
+    }
+
+    /// As [`Self::enqueue`], right behind another entry and in the same batch with it.
+    pub(super) fn enqueue_behind(
+        &self,
+        before: Append,
+        record: String,
+        state: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Pending<'_>, keytrail_ledger::LedgerError> {
+        let payload = record.into_bytes();
+        let append = Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state };
+        let [_, pending] = self.ledger.enqueue_together([before, append])?;
+        self.note_enqueued(&pending, 2);
+        Ok(pending)
+    }
+
+    fn note_enqueued(&self, last: &Pending<'_>, entries: u64) {
+        self.unsaved.fetch_add(entries, Ordering::Relaxed);
+        self.expected_size.fetch_max(last.sequence() + 1, Ordering::Relaxed);
     }
 
     pub(super) fn seal_change(&self, state: &State, change: &Change, record: &str) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! What the passing of time does to keys: the end of a waiting time deletes one, the end of a period rotates
 //! one, and imported material expires.
 //!
-//! It is done when the engine is opened and before each call, by the given clock: there is no thread of its own, and no call
+//! It is done when the engine is opened and before each call, by the engine's clock: there is no thread of its own, and no call
 //! can meet a key that should be gone, or encrypt under a material that should be old. Each of these leaves CloudTrail's
 //! service event, change and record in one frame.
 //!

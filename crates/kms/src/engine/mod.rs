@@ -2,6 +2,7 @@
 //!
 //! - [`call`]: the audited path that every call takes.
 //! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
+//! - [`clock`]: the engine's time, which can be moved forward.
 //! - [`due`]: what the passing of time does to keys.
 //! - [`policy_check`]: what a call would be told, and why.
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
@@ -12,6 +13,7 @@
 mod bench;
 mod call;
 mod changes;
+mod clock;
 mod due;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
@@ -66,6 +68,8 @@ pub struct Engine {
     /// Nanoseconds since 1970 of the earliest deletion or rotation; `u64::MAX` if there is none. Follows `state`, so that
     /// a call need not look through all keys.
     next_due: AtomicU64,
+    /// How far the engine's time is ahead of the given clock. Follows `state`, so that telling the time takes no lock.
+    clock_offset_seconds: AtomicU64,
     /// Noted by each call while it holds `state`, right after its record is enqueued.
     last_uses: LastUses,
     /// Records since the last snapshot.
@@ -153,6 +157,7 @@ impl Engine {
             environment,
             recovery: Recovery::default(),
             state: RwLock::default(),
+            clock_offset_seconds: AtomicU64::new(0),
             last_uses: LastUses::default(),
             next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(0),
@@ -172,11 +177,11 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let path = data.join("ledger");
         let key = signing_key::load(data, Signer::Ledger, &root_key)?;
-        let now = environment.clock.now();
+        // The offset of the clock is not known yet; the ledger raises a time that is too early to the one before.
+        let now = environment.clock.now().unix_nanos();
         let random = Arc::clone(&environment.random);
-        let (ledger, recovery) =
-            Ledger::open(storage, key, random, now.unix_nanos(), Options::default())
-                .map_err(|source| EngineError::ledger(&path, source))?;
+        let (ledger, recovery) = Ledger::open(storage, key, random, now, Options::default())
+            .map_err(|source| EngineError::ledger(&path, source))?;
         check_same("origin", ledger.origin().as_str(), config.origin.as_str())?;
         let replayed = replay::state_of(data, &config, &root_key)?;
         let founded = replayed.state.founded.as_ref().ok_or(EngineError::Unfinished)?;
@@ -188,6 +193,7 @@ impl Engine {
             root_key,
             environment,
             recovery,
+            clock_offset_seconds: AtomicU64::new(replayed.state.clock_offset_seconds),
             state: RwLock::new(replayed.state),
             last_uses: LastUses::new(replayed.last_uses),
             next_due: AtomicU64::new(u64::MAX),
@@ -196,7 +202,7 @@ impl Engine {
             ledger,
         };
         engine.note_next_due(&*engine.read_state()?);
-        engine.do_what_is_due(now).map_err(|_| EngineError::Stopped)?;
+        engine.do_what_is_due(engine.now()).map_err(|_| EngineError::Stopped)?;
         Ok(engine)
     }
 

@@ -127,7 +127,7 @@ impl Engine {
     /// [`EngineError::Question`] if the key is not there, or the action or a condition key is none.
     pub fn check_policy(&self, question: &PolicyQuestion<'_>) -> Result<PolicyAnswer, EngineError> {
         let state = self.read_state()?;
-        let (workbench, now) = (Workbench::default(), self.environment.clock.now());
+        let (workbench, now) = (Workbench::default(), self.now());
         let call = self.call_by(question.caller, &state, &workbench, now);
         let action = read_action(question.action)?;
         let key = question.key.map(|name| find_key(&call, name)).transpose()?;

@@ -133,7 +133,7 @@ impl Engine {
     /// `CreateAccessKey` by the root user, who has none yet.
     pub(super) fn found(&self) -> Result<AccessKey, EngineError> {
         let random = &*self.environment.random;
-        let (now, config) = (self.environment.clock.now(), &self.config);
+        let (now, config) = (self.now(), &self.config);
         let access_key = iam::generate(random);
         let sealed_secret =
             iam::seal_secret(&access_key.id, &access_key.secret, &self.root_key, random);

@@ -25,6 +25,10 @@ pub(crate) enum Change {
         root_access_key: AccessKeyId,
         entry: AccessKeyEntry,
     },
+    /// From then on the engine's time is so far ahead of the given clock; never less far than before.
+    ClockMoved {
+        offset_seconds: u64,
+    },
     KeyCreated(Box<Key>),
     KeyEnabled(KeyId),
     KeyDisabled(KeyId),
@@ -135,6 +139,7 @@ impl Change {
     pub(crate) fn check(&self, state: &State) -> Result<(), Mismatch> {
         let fits = match self {
             Self::Founded { .. } => state.changes == 0,
+            Self::ClockMoved { offset_seconds } => *offset_seconds > state.clock_offset_seconds,
             Self::KeyCreated(key) => !state.keys.contains_key(&key.id),
             Self::KeyEnabled(key)
             | Self::KeyDisabled(key)
@@ -213,6 +218,7 @@ impl State {
                 self.founded = Some(founded);
                 self.access_keys.insert(root_access_key, entry);
             }
+            Change::ClockMoved { offset_seconds } => self.clock_offset_seconds = offset_seconds,
             Change::KeyCreated(key) => drop(self.keys.insert(key.id, *key)),
             Change::KeyEnabled(key) => self.set_state(key, KeyState::Enabled),
             Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {

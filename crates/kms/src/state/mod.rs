@@ -40,6 +40,9 @@ pub(crate) struct State {
     pub(crate) changes: u64,
     /// Account and region, from the first change; `None` before it.
     pub(crate) founded: Option<Founded>,
+    /// How far the engine's time is ahead of the given clock.
+    #[serde(default)]
+    pub(crate) clock_offset_seconds: u64,
     pub(crate) keys: BTreeMap<KeyId, Key>,
     pub(crate) aliases: BTreeMap<AliasName, Alias>,
     pub(crate) users: BTreeMap<UserName, User>,

@@ -19,7 +19,7 @@ fn check(bench: &Bench, name: &str) {
 
 /// Compares a record with its file.
 #[track_caller]
-fn check_text(record: &str, name: &str) {
+pub(crate) fn check_text(record: &str, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/records/{name}.json"));
     let laid_out = lay_out(record);
     #[expect(

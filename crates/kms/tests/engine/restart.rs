@@ -33,6 +33,8 @@ enum Step {
     CreateUser(u8),
     DeleteUser(u8),
     Days(u64),
+    /// The engine's clock is moved forward by so many days.
+    MoveClock(u64),
     Reopen(Snapshot),
 }
 
@@ -72,6 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_u8).prop_map(Step::CreateUser),
         1 => (0..3_u8).prop_map(Step::DeleteUser),
         2 => prop_oneof![1..9_u64, 100..400_u64].prop_map(Step::Days),
+        1 => (1..100_u64).prop_map(Step::MoveClock),
         3 => prop_oneof![
             Just(Snapshot::Kept),
             Just(Snapshot::Removed),
@@ -154,6 +157,7 @@ impl Story {
                 drop(self.bench.engine().delete_user(&self.bench.root(), &format!("user-{name}")));
             }
             Step::Days(days) => self.bench.advance(days * DAY_NS),
+            Step::MoveClock(days) => self.bench.move_clock(*days),
             Step::Reopen(snapshot) => self.reopen(*snapshot),
         }
     }
@@ -233,6 +237,7 @@ fn view(bench: &Bench) -> Value {
     json!({
         "keys": keys.collect::<Vec<_>>(),
         "aliases": call("ListAliases", json!({}))["Aliases"],
+        "clock": bench.engine().clock_offset().as_secs(),
         "users": users.iter().map(|user| format!("{user:?}")).collect::<Vec<_>>(),
     })
 }

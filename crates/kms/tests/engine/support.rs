@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -73,6 +74,12 @@ impl Bench {
 
     pub(crate) fn advance(&self, nanos: u64) {
         self.clock.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Moves the engine's own clock forward by so many days.
+    pub(crate) fn move_clock(&self, days: u64) {
+        let offset = self.engine().clock_offset() + Duration::from_secs(days * 86_400);
+        self.engine().set_clock_offset(offset).unwrap();
     }
 
     /// Closes the engine, changes the directory, and opens it again.
