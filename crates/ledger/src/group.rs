@@ -95,6 +95,11 @@ impl Group {
         held(&self.published)
     }
 
+    /// Whether nothing is accepted any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        held(&self.queue).stopped.is_some()
+    }
+
     /// Puts an append behind all earlier ones.
     pub(crate) fn enqueue(&self, append: Append) -> Result<Pending<'_>, LedgerError> {
         check([&append])?;

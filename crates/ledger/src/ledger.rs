@@ -246,6 +246,11 @@ impl Ledger {
         self.group.published().checkpoint.size
     }
 
+    /// Whether a failed write or sync has stopped it: then nothing is accepted until it is opened again.
+    pub fn is_stopped(&self) -> bool {
+        self.group.is_stopped()
+    }
+
     /// The public key, under the log's name.
     pub fn verifying_key(&self) -> &VerifyingKey {
         &self.verifying_key

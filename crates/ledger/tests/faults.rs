@@ -47,8 +47,12 @@ fn append_all(ledger: &Ledger, storage: &FaultyStorage, label: &str) -> (Vec<Str
     for number in 0..8 {
         let payload = format!("{label} {number}");
         match ledger.append(record(START_NS, payload.as_str())) {
-            Ok(_) => acknowledged.push(payload),
+            Ok(_) => {
+                assert!(!ledger.is_stopped());
+                acknowledged.push(payload);
+            }
             Err(error) => {
+                assert!(ledger.is_stopped());
                 assert!(matches!(error, LedgerError::Poisoned { .. }), "{error}");
                 let calls = storage.calls().len();
                 let again = ledger.append(record(START_NS, "after the failure"));

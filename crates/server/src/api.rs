@@ -17,7 +17,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use keytrail_auth::sigv4::{self, Expected, SignedRequest, Unauthenticated};
 use keytrail_event::{Guid, Json};
-use keytrail_kms::{Caller, EngineError};
+use keytrail_kms::{Caller, Engine, EngineError};
 
 use crate::answer::{self, Body};
 use crate::connection::Peer;
@@ -114,11 +114,18 @@ pub(crate) async fn answer(
             outcome.response
         }
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(response) => response,
-        // The engine panicked. It says so itself from now on; this client is told that the call failed.
-        Err(_) => internal(protocol, new_id(shared)),
+    if let Ok(response) = tokio::task::spawn_blocking(work).await {
+        return response;
     }
+    // The engine panicked, which is our bug; what it said is on standard error. This client is told that the call failed, and
+    // no other is concerned unless the state was being changed: then the engine has stopped.
+    let request_id = new_id(shared);
+    let fields = Json::object()
+        .with("service", protocol.service())
+        .with("source", peer.address.as_str())
+        .with("requestId", request_id.to_string());
+    shared.log(Level::Warning, "call panicked", fields);
+    internal(protocol, request_id)
 }
 
 /// The whole body, or why not: status, code, message.
@@ -283,7 +290,10 @@ fn report(shared: &Shared, peer: &Peer, protocol: Protocol, outcome: &Outcome, t
     let Outcome { operation, result, caller, .. } = outcome;
     let service = protocol.service();
     match caller {
-        Some(_) => shared.metrics.call(service, operation, result, took),
+        Some(_) => {
+            let known = Engine::known_operation(operation);
+            shared.metrics.call(service, known, result, took);
+        }
         None => shared.metrics.unauthenticated(result),
     }
     let is_ours = outcome.response.status().is_server_error();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use std::time::Duration;
 const BUCKETS_MICROS: [u64; 11] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
 
+/// Stands for every operation that the engine does not know.
+const UNKNOWN: &str = "unknown";
+
 /// Counters of one process.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    operations: Mutex<BTreeMap<(&'static str, String), Operation>>,
+    operations: Mutex<BTreeMap<(&'static str, &'static str), Operation>>,
     unauthenticated: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) connections: Gauge,
     pub(crate) in_flight: Gauge,
     pub(crate) turned_away: AtomicU64,
-    /// Whether the engine's last answer was that it could not record the call.
-    failing: AtomicBool,
 }
 
 /// What the engine can tell at any time.
@@ -42,20 +43,17 @@ struct Operation {
 }
 
 impl Metrics {
-    /// Counts a call that the engine answered.
+    /// Counts a call that the engine answered; `operation` if the engine knows it.
     pub(crate) fn call(
         &self,
         service: &'static str,
-        operation: &str,
+        operation: Option<&'static str>,
         outcome: &'static str,
         took: Duration,
     ) {
-        self.failing.store(outcome == "KMSInternalException", Ordering::Relaxed);
-        let known = outcome != "UnknownOperationException";
-        let name = if known { operation } else { "unknown" };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = operations.entry((service, name.to_owned())).or_default();
+        let entry = operations.entry((service, operation.unwrap_or(UNKNOWN))).or_default();
         *entry.outcomes.entry(outcome).or_default() += 1;
         if let Some(bucket) = BUCKETS_MICROS.iter().position(|bound| micros <= *bound) {
             entry.buckets[bucket] += 1;
@@ -68,11 +66,6 @@ impl Metrics {
     pub(crate) fn unauthenticated(&self, reason: &'static str) {
         let mut reasons = self.unauthenticated.lock().unwrap_or_else(PoisonError::into_inner);
         *reasons.entry(reason).or_default() += 1;
-    }
-
-    /// Whether the engine's last answer was that it could not record the call.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
     }
 
     /// The text. `ready` is known to the routes.
@@ -231,10 +224,10 @@ mod tests {
     #[test]
     fn the_text_has_every_counter() {
         let metrics = Metrics::default();
-        metrics.call("kms", "Encrypt", "OK", Duration::from_micros(300));
-        metrics.call("kms", "Encrypt", "OK", Duration::from_micros(2_500));
-        metrics.call("kms", "Encrypt", "DisabledException", Duration::from_secs(9));
-        metrics.call("kms", "Bogus\"}\n", "UnknownOperationException", Duration::ZERO);
+        metrics.call("kms", Some("Encrypt"), "OK", Duration::from_micros(300));
+        metrics.call("kms", Some("Encrypt"), "OK", Duration::from_micros(2_500));
+        metrics.call("kms", Some("Encrypt"), "DisabledException", Duration::from_secs(9));
+        metrics.call("kms", None, "UnknownOperationException", Duration::ZERO);
         metrics.unauthenticated("InvalidSignatureException");
         let inside = metrics.in_flight.enter();
         let engine = EngineGauges { ledger_entries: 42, clock_offset_seconds: 7 };
@@ -258,18 +251,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
         }
-        assert!(!text.contains("Bogus"), "{text}");
         drop(inside);
         assert!(metrics.text(&engine, false).contains("keytrail_requests_in_flight 0\n"));
-    }
-
-    #[test]
-    fn an_internal_failure_is_remembered_until_a_call_succeeds() {
-        let metrics = Metrics::default();
-        assert!(!metrics.is_failing());
-        metrics.call("kms", "Encrypt", "KMSInternalException", Duration::ZERO);
-        assert!(metrics.is_failing());
-        metrics.call("kms", "Encrypt", "OK", Duration::ZERO);
-        assert!(!metrics.is_failing());
     }
 }

@@ -113,7 +113,8 @@ async fn accept(
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, address) = listener.accept().await?;
-    stream.set_nodelay(true)?;
+    // Only for speed. It fails when the client is gone already, which whoever reads will find out.
+    let _ = stream.set_nodelay(true);
     Ok((stream, address, slot))
 }
 
@@ -163,7 +164,7 @@ async fn close(shared: Arc<Shared>, in_time: bool) -> Result<(), ServerError> {
 impl Shared {
     /// Whether calls are taken.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed) && !self.metrics.is_failing()
+        !self.stopping.load(Ordering::Relaxed) && !self.engine.is_stopped()
     }
 
     pub(crate) fn log(&self, level: Level, event: &str, fields: Json) {

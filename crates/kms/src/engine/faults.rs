@@ -24,7 +24,9 @@ fn without_a_durable_record_there_is_no_answer() {
         let key =
             bench.engine.create_key(&bench.root, &CreateKeyRequest::default()).unwrap().key_id;
         bench.storage.fail_next(fault);
+        assert!(!bench.engine.is_stopped());
         assert_told_nothing(bench.engine.encrypt(&bench.root, &key, b"x", &[]));
+        assert!(bench.engine.is_stopped());
         // Nothing is answered any more, by no operation, though the disk works again.
         assert_told_nothing(bench.engine.describe_key(&bench.root, &key));
         assert_told_nothing(bench.engine.create_key(&bench.root, &CreateKeyRequest::default()));

@@ -33,6 +33,7 @@ use keytrail_event::{AccountId, Region};
 use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
 
 use crate::last_use::LastUses;
+use crate::ops::Service;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
 use crate::{EngineError, Environment, RootKey};
@@ -109,6 +110,19 @@ impl Engine {
     /// The ledger of calls.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Whether it has stopped, because the ledger failed or an operation panicked while it changed the state: every call is
+    /// refused with `KMSInternalException` until the directory is opened again.
+    pub fn is_stopped(&self) -> bool {
+        self.ledger.is_stopped() || self.state.is_poisoned()
+    }
+
+    /// The operation of this name that the KMS API or STS has, be it carried out here or not. A caller may send any name;
+    /// this one is safe to be shown.
+    pub fn known_operation(name: &str) -> Option<&'static str> {
+        let mut services = [Service::Kms, Service::Sts].into_iter();
+        services.find_map(|service| service.find(name)).map(|operation| operation.name)
     }
 
     /// What opening the ledger had to repair.

@@ -120,3 +120,50 @@ fn stopping_finishes_what_is_under_way() {
     let keys = engine.call(&root, "ListKeys", b"{}").unwrap();
     assert!(keys.contains("KeyArn"), "{}", keys.json());
 }
+
+/// The disk fails under a running endpoint: the segment is taken away, so that its next sync is refused. Nothing is told to
+/// the caller whose record it was, nobody is answered any more, monitoring sees it, and what was acknowledged is there when
+/// the directory is opened again.
+#[test]
+fn a_ledger_that_fails_is_told_to_monitoring_and_nothing_else_is_told_to_anybody() {
+    let mut endpoint = Endpoint::new();
+    let acknowledged = endpoint.call("CreateKey", &json!({"Description": "acknowledged"}));
+    let acknowledged = acknowledged["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let ledger = endpoint.data().join("ledger");
+    let segments = std::fs::read_dir(ledger.join("segments")).unwrap();
+    let segment = segments.map(|entry| entry.unwrap().path()).max().unwrap();
+    let aside = endpoint.data().join("taken-away");
+    std::fs::rename(&segment, &aside).unwrap();
+
+    let told_nothing = |operation: &str, body: &str| {
+        let answer = endpoint.send(&endpoint.request(operation, body));
+        assert_eq!(answer.status, 500, "{}", answer.body);
+        assert_eq!(answer.json(), json!({"__type": "KMSInternalException"}));
+    };
+    assert_eq!(endpoint.get("/ready").status, 200, "nothing has failed yet");
+    told_nothing("CreateKey", "{}");
+    let ready = endpoint.get("/ready");
+    assert_eq!((ready.status, ready.body.as_str()), (503, "NOT READY\n"));
+    std::fs::rename(&aside, &segment).unwrap();
+    // Also when the disk works again: what it has is unknown until somebody looks.
+    told_nothing("DescribeKey", &json!({"KeyId": acknowledged}).to_string());
+    told_nothing("Made\"}up{", "{}");
+    assert_eq!(endpoint.get("/ready").status, 503);
+    assert_eq!(endpoint.get("/health").status, 200, "the process answers");
+    let metrics = endpoint.get("/metrics").body;
+    for line in [
+        "keytrail_ready 0",
+        "keytrail_requests_total{service=\"kms\",operation=\"CreateKey\",outcome=\"KMSInternalException\"} 1",
+        "keytrail_requests_total{service=\"kms\",operation=\"unknown\",outcome=\"KMSInternalException\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+    assert!(!metrics.contains("Made"), "{metrics}");
+    assert!(endpoint.stop_and_say().is_err(), "it does not close well, and says so");
+
+    let root_key = RootKey::load(&endpoint.data().join("root.key")).unwrap();
+    let engine = Engine::open(&endpoint.data(), config(), root_key, Environment::system()).unwrap();
+    let root = engine.root_caller().unwrap();
+    let key = engine.describe_key(&root, acknowledged).unwrap();
+    assert_eq!(key.description, "acknowledged");
+}

@@ -13,7 +13,7 @@ use keytrail_auth::sigv4::{SignedRequest, sign};
 use keytrail_event::Timestamp;
 use keytrail_kms::{Clock, Config, Engine, Environment, OsRandom, RootKey};
 use keytrail_ledger::{Origin, Reader};
-use keytrail_server::{Level, Limits, Log, Server, TlsIdentity};
+use keytrail_server::{Level, Limits, Log, Server, ServerError, TlsIdentity};
 use keytrail_testkit::START_NS;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ pub(crate) struct Endpoint {
     pub(crate) lines: Arc<Lines>,
     clock: Arc<GivenClock>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
 }
 
 pub(crate) fn config() -> Config {
@@ -92,8 +92,8 @@ impl Endpoint {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                server.run(listener, async { drop(stopped.await) }).await.unwrap();
-            });
+                server.run(listener, async { drop(stopped.await) }).await
+            })
         });
         let address = address.recv().unwrap();
         Self { folder, address, root, lines, clock, stop: Some(stop), thread: Some(thread) }
@@ -169,14 +169,17 @@ impl Endpoint {
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Asks the endpoint to stop and waits until it has.
+    /// Asks the endpoint to stop and waits until it has; it must end well.
     pub(crate) fn stop(&mut self) {
+        self.stop_and_say().unwrap();
+    }
+
+    /// Asks the endpoint to stop, waits until it has, and says how it ended.
+    pub(crate) fn stop_and_say(&mut self) -> Result<(), ServerError> {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
     }
 
     pub(crate) fn data(&self) -> PathBuf {
