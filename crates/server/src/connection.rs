@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::routes;
 use crate::server::Shared;
+use crate::stream::Impatient;
 use crate::tls::Agreed;
 
 /// The other side, as a record will name it.
@@ -41,7 +42,8 @@ pub(crate) async fn serve(
         .header_read_timeout(limits.header_wait)
         .max_headers(limits.headers)
         .max_header_size(limits.header_bytes);
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Impatient::new(stream, limits.write_wait));
+    let mut connection = pin!(protocol.serve_connection(stream, service));
     // How a connection ends (a client that went away, malformed HTTP that hyper has answered with 400) is not an event: what
     // matters was a request, and is counted there.
     tokio::select! {

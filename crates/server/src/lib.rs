@@ -33,6 +33,7 @@ mod metrics;
 mod query;
 mod routes;
 mod server;
+mod stream;
 mod tls;
 
 pub use error::ServerError;

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What the endpoint gives to its clients at most. The defaults are for real use, other values for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections that are open at once; more wait in the system's backlog until one closes.
+    /// Connections that are open at once; more wait in the system's backlog until one closes. With [`Self::body_bytes`] each,
+    /// this bounds the memory that strangers can occupy, and with the times below for how long.
     pub connections: usize,
     /// Calls that are carried out at once. Each holds a thread while its record is made durable, and the ledger commits all
     /// that wait together, so that more of them cost no more syncs; 256 fill a batch well.
@@ -22,6 +23,8 @@ pub struct Limits {
     pub header_wait: Duration,
     /// How long a request may take to send its body.
     pub body_wait: Duration,
+    /// How long a client may leave an answer unread that the network has no room for.
+    pub write_wait: Duration,
     /// How long requests that are under way may take once the endpoint is asked to stop.
     pub stop_wait: Duration,
 }
@@ -37,6 +40,7 @@ impl Default for Limits {
             headers: 64,
             header_wait: Duration::from_mins(1),
             body_wait: Duration::from_secs(10),
+            write_wait: Duration::from_secs(10),
             stop_wait: Duration::from_secs(10),
         }
     }

@@ -1,7 +1,7 @@
 //! What a client cannot do to the process.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keytrail_server::Limits;
 use serde_json::json;
@@ -60,6 +60,21 @@ fn a_slow_client_is_let_go() {
     // Also a connection that was used before.
     let idle = gone(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(idle.starts_with("HTTP/1.1 200 "), "{idle}");
+}
+
+/// It asks and asks, and reads no answer: the network has room for some megabytes, and then it is waited for in vain.
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    let endpoint = Endpoint::with(Limits { write_wait: SOON, ..Limits::default() });
+    let mut stream = endpoint.connect();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let many = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    while stream.write_all(many.as_bytes()).is_ok() {}
+    let begun = Instant::now();
+    while !endpoint.get("/metrics").body.contains("keytrail_connections 1\n") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "still there");
+        std::thread::sleep(SOON / 4);
+    }
 }
 
 #[test]
