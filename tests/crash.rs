@@ -43,7 +43,7 @@ fn open(data: &Path) -> Engine {
 fn config() -> Config {
     Config {
         account: AccountId::parse("111122223333").unwrap(),
-        region: Region::parse("eu-central-1").unwrap(),
+        regions: vec![Region::parse("eu-central-1").unwrap()],
         origin: Origin::new("example.org/crash").unwrap(),
     }
 }

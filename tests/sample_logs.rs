@@ -61,7 +61,7 @@ fn engine_hour(out: &Path) {
     let clock = Arc::new(SteppingClock::new("2026-01-02T09:00:00Z", 45));
     let config = Config {
         account: AccountId::parse(ENGINE_ACCOUNT).unwrap(),
-        region: Region::parse(ENGINE_REGION).unwrap(),
+        regions: vec![Region::parse(ENGINE_REGION).unwrap()],
         origin: Origin::new("keytrail.local/sample").unwrap(),
     };
     let root_key = RootKey::generate(random.as_ref());

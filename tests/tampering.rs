@@ -40,7 +40,7 @@ impl Data {
         let environment = Environment { clock, random: Arc::clone(&random) as _ };
         let config = Config {
             account: AccountId::parse("111122223333").unwrap(),
-            region: Region::parse("eu-central-1").unwrap(),
+            regions: vec![Region::parse("eu-central-1").unwrap()],
             origin: Origin::new("example.org/keys").unwrap(),
         };
         let root_key = RootKey::generate(random.as_ref());

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! DATA/
-//!   keytrail.toml   account, region, log origin
+//!   keytrail.toml   account, Regions, log origin
 //!   root.key        seals key material and signing keys (mode 0600)
 //!   keys/           the key store: a view over the ledger, and the sealed signing keys
 //!   ledger/         segments, checkpoint, public key
@@ -32,25 +32,33 @@ pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) account: String,
+    /// The Region of a caller who says none.
     pub(crate) region: String,
+    /// All Regions; that one may be among them or not. May be left out.
+    #[serde(default)]
+    pub(crate) regions: Vec<String>,
     pub(crate) origin: String,
 }
 
 impl Settings {
     /// The settings as the engine wants them, each checked.
     pub(crate) fn engine_config(&self) -> anyhow::Result<Config> {
+        let others = self.regions.iter().filter(|region| **region != self.region);
+        let regions = std::iter::once(&self.region).chain(others);
         Ok(Config {
             account: AccountId::parse(&self.account)?,
-            region: Region::parse(&self.region)?,
+            regions: regions.map(|region| Region::parse(region)).collect::<Result<_, _>>()?,
             origin: Origin::new(&self.origin)?,
         })
     }
 
     fn to_toml(&self) -> String {
+        let Self { account, region, regions, origin } = self;
         format!(
             "# Where this data directory belongs. The origin names the log in every signed checkpoint.\n\
-             account = \"{}\"\nregion = \"{}\"\norigin = \"{}\"\n",
-            self.account, self.region, self.origin
+             account = \"{account}\"\n\
+             # The Region of a caller who says none, and all Regions that keys can be in: there may be more later.\n\
+             region = \"{region}\"\nregions = {regions:?}\norigin = \"{origin}\"\n"
         )
     }
 }
@@ -155,6 +163,11 @@ pub(crate) fn public_key_of(ledger: &Path) -> anyhow::Result<VerifyingKey> {
     let file = ledger.join("public-key");
     let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
     VerifyingKey::parse(text.trim_end()).with_context(|| format!("{}", file.display()))
+}
+
+/// Regions as people read them, the first one first.
+pub(crate) fn join(regions: &[Region]) -> String {
+    regions.iter().map(Region::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The clock and the randomness of the machine: named here once, passed in everywhere else.

@@ -13,17 +13,18 @@ use crate::{Context, Outcome};
 #[command(after_help = "\
 Examples:
   keytrail init
-  keytrail --data /srv/keytrail init --account 111122223333 --region eu-central-1
+  keytrail --data /srv/keytrail init --account 111122223333 --region eu-central-1 --region us-east-1
 
+Regions can be added to `regions` in keytrail.toml later; one that has keys must stay.
 The secret access key is printed once and never again. The two public keys are what a third party
 needs to verify the ledger and the lake: keep them, and a checkpoint now and then, on another machine.")]
 pub(crate) struct Arguments {
     /// The account that owns keys and records: 12 digits
     #[arg(long, default_value = DEFAULT_ACCOUNT)]
     account: String,
-    /// The Region that records and key ARNs name
+    /// A Region that keys can be in; may be given several times, the first is that of a caller who says none
     #[arg(long, default_value = DEFAULT_REGION)]
-    region: String,
+    region: Vec<String>,
     /// The log's name in its checkpoints: a host name and a path, without a scheme [default: made at random]
     #[arg(long)]
     origin: Option<String>,
@@ -32,7 +33,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let settings = Settings {
         account: arguments.account.clone(),
-        region: arguments.region.clone(),
+        region: arguments.region.first().map_or(DEFAULT_REGION, String::as_str).to_owned(),
+        regions: arguments.region.clone(),
         origin: arguments.origin.clone().unwrap_or_else(random_origin),
     };
     let config = settings.engine_config()?;
@@ -46,7 +48,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         &[
             ("data", json!(context.data.root().display().to_string())),
             ("account", json!(settings.account)),
-            ("region", json!(settings.region)),
+            ("regions", json!(data::join(&engine.config().regions))),
             ("access_key_id", json!(access_key.id.as_str())),
             ("secret_access_key", json!(access_key.secret.expose())),
             ("ledger_public_key", json!(engine.ledger().verifying_key().to_string())),

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use keytrail_event::Region;
 use keytrail_kms::{Caller, Engine, KmsError};
 
 use crate::serve::set_clock;
-use crate::{Context, Outcome, moment};
+use crate::{Context, Outcome, data, moment};
 
 /// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
 #[derive(clap::Args)]
@@ -17,6 +18,7 @@ Examples:
   keytrail kms create-alias --input '{\"AliasName\":\"alias/payments\",\"TargetKeyId\":\"1234abcd-…\"}'
   keytrail kms encrypt --input '{\"KeyId\":\"alias/payments\",\"Plaintext\":\"aGVsbG8=\"}'
   keytrail kms decrypt --principal alice --input @request.json
+  keytrail kms list-keys --region eu-central-1
 
 Blobs are base64, as in the API. Every call leaves a record in the ledger, refused ones too. Whoever may read
 root.key may act as any principal; the record says as whom.")]
@@ -29,6 +31,9 @@ pub(crate) struct Arguments {
     /// The user that calls [default: the account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
+    /// The Region that it calls in [default: the data directory's first]
+    #[arg(long, env = "KEYTRAIL_REGION")]
+    region: Option<Region>,
     /// First move the engine's clock forward until it is so far ahead of this machine's: 36h, 30d. Stays, and is logged
     #[arg(long, value_parser = moment::span, value_name = "SPAN")]
     clock_offset: Option<Duration>,
@@ -42,6 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     let engine = context.data.open_engine()?;
     set_clock(context, &engine, arguments.clock_offset)?;
     let caller = caller(&engine, arguments.principal.as_deref())?;
+    let caller = in_region(caller, arguments.region.as_ref(), &engine)?;
     let operation = operation_name(&arguments.operation);
     let answer = match engine.call(&caller, &operation, &input) {
         Ok(answer) => answer,
@@ -58,6 +64,23 @@ pub(crate) fn caller(engine: &Engine, principal: Option<&str>) -> anyhow::Result
     match principal {
         None => Ok(engine.root_caller()?),
         Some(name) => Ok(engine.caller_for_user(name)?),
+    }
+}
+
+/// The caller in the Region that is asked for, if the engine has it.
+pub(crate) fn in_region(
+    caller: Caller,
+    region: Option<&Region>,
+    engine: &Engine,
+) -> anyhow::Result<Caller> {
+    let regions = &engine.config().regions;
+    match region {
+        None => Ok(caller),
+        Some(region) if regions.contains(region) => Ok(caller.in_region(region.clone())),
+        Some(region) => {
+            let known = data::join(regions);
+            bail!("no keys can be in {region} here, only in {known}: `regions` in keytrail.toml")
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `keytrail policy check`: may this principal do this, and which statement or grant says so?
 
 use clap::Subcommand;
+use keytrail_event::Region;
 use keytrail_kms::{Consideration, PolicyAnswer, PolicyQuestion};
 use serde_json::{Value, json};
 
@@ -38,6 +39,9 @@ struct Check {
     /// The user that would call [default: the account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
+    /// The Region that it would call in [default: the data directory's first]
+    #[arg(long, env = "KEYTRAIL_REGION")]
+    region: Option<Region>,
     /// What would be done: kms:Encrypt, or Encrypt
     #[arg(long, value_name = "ACTION")]
     action: String,
@@ -50,9 +54,10 @@ struct Check {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Action::Check(Check { principal, action, key, context: pairs }) = &arguments.action;
+    let Action::Check(Check { principal, region, action, key, context: pairs }) = &arguments.action;
     let engine = context.data.open_engine()?;
     let caller = kms::caller(&engine, principal.as_deref())?;
+    let caller = kms::in_region(caller, region.as_ref(), &engine)?;
     let pairs = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let pairs = pairs.collect::<Vec<_>>();
     let answer = engine.check_policy(&PolicyQuestion {
@@ -89,13 +94,13 @@ fn print(format: Format, answer: &PolicyAnswer) -> anyhow::Result<()> {
 }
 
 fn sentence(considered: &Consideration) -> String {
-    let Consideration { place, effect, finding, .. } = considered;
-    format!("{effect:?}, {place}: {finding}")
+    let Consideration { source, effect, finding, .. } = considered;
+    format!("{effect:?}, {source}: {finding}")
 }
 
 fn to_json(considered: &Consideration) -> Value {
-    let Consideration { place, effect, finding, .. } = considered;
-    json!({"place": place.to_string(), "effect": format!("{effect:?}"), "finding": finding.to_string()})
+    let Consideration { source, effect, finding, .. } = considered;
+    json!({"source": source.to_string(), "effect": format!("{effect:?}"), "finding": finding.to_string()})
 }
 
 /// What is typed as `KEY=VALUE`.

@@ -32,7 +32,7 @@ Examples:
   aws sts get-caller-identity
   aws kms create-key
 
-The Region that requests are signed for must be the data directory's. While it serves, the engine belongs to it:
+Requests are signed for one of the data directory's Regions, and see what is in it. While it serves, the engine belongs to it:
 `kms` and `principal` wait for its end, `ingest`, `audit` and `verify` need not. GET /health, /ready and /metrics are
 for your monitoring. SIGINT or SIGTERM ends it: requests under way are finished.")]
 pub(crate) struct Arguments {
@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     set_clock(context, &engine, arguments.clock_offset)?;
     let facts = [
         ("account", json!(engine.config().account.as_str())),
-        ("region", json!(engine.config().region.as_str())),
+        ("regions", json!(data::join(&engine.config().regions))),
     ];
     let log =
         Arc::new(StderrLog { level: if context.quiet { Level::Warning } else { Level::Info } });

@@ -234,7 +234,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 fn config() -> Config {
     Config {
         account: "111122223333".parse().expect("an account"),
-        region: "us-east-1".parse().expect("a Region"),
+        regions: vec!["us-east-1".parse().expect("a Region")],
         origin: Origin::new("fuzz.example/keytrail").expect("an origin"),
     }
 }

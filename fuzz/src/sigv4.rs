@@ -74,7 +74,8 @@ pub fn sigv4(data: &[u8]) {
 /// Who signed it, at a time when `x-amz-date: 20260102T030405Z` is good.
 fn judge(request: &SignedRequest<'_>) -> Result<AccessKeyId, Unauthenticated> {
     let now = Timestamp::from_unix_seconds(1_767_323_045);
-    let expected = Expected { region: "us-east-1", service: "kms", now };
+    let regions = ["us-east-1".parse().expect("a Region")];
+    let expected = Expected { regions: &regions, service: "kms", now };
     let proof = verify(request, &expected, |claim| {
         let known = match claim.session_token {
             None => lasting_key(),

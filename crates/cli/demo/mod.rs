@@ -77,6 +77,7 @@ fn use_keys(context: &Context) -> anyhow::Result<()> {
     let settings = Settings {
         account: data::DEFAULT_ACCOUNT.to_owned(),
         region: data::DEFAULT_REGION.to_owned(),
+        regions: Vec::new(),
         origin: "demo.keytrail.local/keys".to_owned(),
     };
     let root_key = context.data.create(&settings)?;

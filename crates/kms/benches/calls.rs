@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = tempfile::tempdir_in(folder)?;
     let config = Config {
         account: "111122223333".parse()?,
-        region: "us-east-1".parse()?,
+        regions: vec!["us-east-1".parse()?],
         origin: Origin::new("bench.example/keytrail")?,
     };
     let root_key = RootKey::generate(&OsRandom);

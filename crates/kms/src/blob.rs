@@ -6,14 +6,14 @@
 //! ```text
 //! offset  bytes  field
 //!      0      4  mark         "KTC" and the format version 1
-//!      4     16  key id       the UUID's bytes
-//!     20     32  material id  which of the key's materials
-//!     52     16  salt         random; makes the message key
-//!     68      n  ciphertext   AES-256-GCM, as long as the plaintext, 1 to 4096 bytes
-//!   68+n     16  tag
+//!      4     17  key id       0 and the UUID's bytes, or 1 and the bytes behind mrk-
+//!     21     32  material id  which of the key's materials
+//!     53     16  salt         random; makes the message key
+//!     69      n  ciphertext   AES-256-GCM, as long as the plaintext, 1 to 4096 bytes
+//!   69+n     16  tag
 //! ```
 //!
-//! Associated data is the header (bytes 0 to 67) followed by the encoded encryption context (`context`): a header of
+//! Associated data is the header (bytes 0 to 68) followed by the encoded encryption context (`context`): a header of
 //! fixed length and an injective encoding are injective together. The message key is derived from the material and the
 //! salt (`sealing`), for this one message.
 
@@ -29,12 +29,12 @@ use crate::sealing::{MessageKey, NotAuthentic, SALT_LEN, TAG_LEN};
 /// The longest plaintext; AWS's limit for Encrypt.
 pub const PLAINTEXT_BYTES_MAX: usize = 4096;
 
-/// The longest `CiphertextBlob` that the API accepts. Ours have at most 4180 bytes.
+/// The longest `CiphertextBlob` that the API accepts. Ours have at most 4181 bytes.
 pub(crate) const BLOB_BYTES_MAX: usize = 6144;
 
 const MARK: &[u8; 4] = b"KTC\x01";
 const KEY_ID_AT: usize = MARK.len();
-const MATERIAL_ID_AT: usize = KEY_ID_AT + 16;
+const MATERIAL_ID_AT: usize = KEY_ID_AT + KeyId::LEN;
 const SALT_AT: usize = MATERIAL_ID_AT + 32;
 const HEADER_LEN: usize = SALT_AT + SALT_LEN;
 
@@ -61,7 +61,7 @@ impl CiphertextBlob {
         let (message_key, salt) = MessageKey::fresh(material.bytes(), PURPOSE, random);
         let mut blob = Vec::with_capacity(HEADER_LEN + plaintext.len() + TAG_LEN);
         blob.extend_from_slice(MARK);
-        blob.extend_from_slice(key.as_bytes());
+        blob.extend_from_slice(&key.to_bytes());
         blob.extend_from_slice(material.id().as_bytes());
         blob.extend_from_slice(&salt);
         let aad = associated_data(&blob, context);
@@ -69,16 +69,19 @@ impl CiphertextBlob {
         Self(blob)
     }
 
-    /// Accepts bytes that have the mark, a whole header, and between 1 and 4096 bytes of ciphertext.
+    /// Accepts bytes that have the mark, a whole header with a key id, and between 1 and 4096 bytes of ciphertext.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, NotABlob> {
         let plaintext = bytes.len().checked_sub(HEADER_LEN + TAG_LEN).ok_or(NotABlob)?;
         let sized = (1..=PLAINTEXT_BYTES_MAX).contains(&plaintext);
-        if sized && bytes.starts_with(MARK) { Ok(Self(bytes)) } else { Err(NotABlob) }
+        let blob = Self(bytes);
+        let whole = sized && blob.0.starts_with(MARK);
+        let named = whole && KeyId::from_bytes(blob.field(KEY_ID_AT)).is_some();
+        if named { Ok(blob) } else { Err(NotABlob) }
     }
 
     /// The key that it claims to be encrypted under.
     pub(crate) fn key_id(&self) -> KeyId {
-        KeyId::from_bytes(self.field(KEY_ID_AT))
+        KeyId::from_bytes(self.field(KEY_ID_AT)).expect("the constructor made sure of a key id")
     }
 
     /// The material that it claims to be encrypted under.
@@ -147,11 +150,15 @@ mod tests {
         let bytes = blob(b"hello", &context(&[])).0;
         let fields = [
             (0, 4, "mark         \"KTC\" and the format version 1"),
-            (KEY_ID_AT, 16, "key id       the UUID's bytes"),
+            (
+                KEY_ID_AT,
+                KeyId::LEN,
+                "key id       0 and the UUID's bytes, or 1 and the bytes behind mrk-",
+            ),
             (MATERIAL_ID_AT, 32, "material id  which of the key's materials"),
             (SALT_AT, SALT_LEN, "salt         random; makes the message key"),
         ];
-        assert_eq!(&bytes[KEY_ID_AT..MATERIAL_ID_AT], key.as_bytes());
+        assert_eq!(&bytes[KEY_ID_AT..MATERIAL_ID_AT], key.to_bytes());
         assert_eq!(&bytes[MATERIAL_ID_AT..SALT_AT], material.id().as_bytes());
         assert_eq!(bytes.len(), HEADER_LEN + 5 + TAG_LEN);
         let mut drawn = "offset  bytes  field\n".to_owned();

@@ -1,7 +1,9 @@
 //! Who makes a call, and from where: what the record will say about it.
 
-use keytrail_auth::{AccessKeyId, Principal, UserName};
-use keytrail_event::{TlsDetails, UserIdentity};
+use keytrail_auth::{AccessKeyId, Principal};
+use keytrail_event::{AccountId, Region, TlsDetails, UserIdentity};
+
+use crate::names::Place;
 
 /// The longest source address that is kept; an address has at most 45 characters, a service's DNS name 253.
 const SOURCE_CHARS_MAX: usize = 256;
@@ -16,6 +18,8 @@ pub struct Caller {
     principal: Principal,
     principal_id: String,
     access_key_id: AccessKeyId,
+    /// The caller's account, in the Region that it calls in.
+    home: Place,
     source_ip: String,
     user_agent: String,
     tls: Option<TlsDetails>,
@@ -27,15 +31,25 @@ impl Caller {
         principal: Principal,
         principal_id: String,
         access_key_id: AccessKeyId,
+        region: Region,
     ) -> Self {
+        let home = Place::new(principal.account().clone(), region);
         Self {
             principal,
             principal_id,
             access_key_id,
+            home,
             source_ip: "127.0.0.1".to_owned(),
             user_agent: "keytrail".to_owned(),
             tls: None,
         }
+    }
+
+    /// The same caller in another Region. One that the engine does not have is refused at the call.
+    #[must_use]
+    pub fn in_region(mut self, region: Region) -> Self {
+        self.home = self.home.in_region(region);
+        self
     }
 
     /// The same caller from another address; cut at 256 characters.
@@ -74,12 +88,18 @@ impl Caller {
         &self.access_key_id
     }
 
-    /// The user's name, unless it is the root user.
-    pub(crate) fn user_name(&self) -> Option<&UserName> {
-        match &self.principal {
-            Principal::User { name, .. } => Some(name),
-            _ => None,
-        }
+    /// The Region that the call is made in. The first of the engine's, if nothing else was said.
+    pub fn region(&self) -> &Region {
+        self.home.region()
+    }
+
+    pub(crate) fn account(&self) -> &AccountId {
+        self.home.account()
+    }
+
+    /// Where names without an account and a Region are looked for.
+    pub(crate) fn home(&self) -> &Place {
+        &self.home
     }
 
     pub(crate) fn source_ip(&self) -> &str {

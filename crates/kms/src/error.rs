@@ -48,15 +48,21 @@ pub enum EngineError {
         /// The sealed file.
         path: PathBuf,
     },
-    /// The operator's: the data directory belongs to another account, region or log.
+    /// The operator's: the data directory belongs to another account or log.
     #[error("the data directory has {what} {found}, the configuration says {configured}")]
     OtherConfiguration {
-        /// `account`, `region` or `origin`.
+        /// `account` or `origin`.
         what: &'static str,
         /// The value in the data directory.
         found: String,
         /// The value given.
         configured: String,
+    },
+    /// The operator's: there is no Region, one twice, or one that has keys is left out.
+    #[error("{detail}")]
+    Region {
+        /// Which one, and what is wrong.
+        detail: String,
     },
     /// The data's: creating the engine was interrupted, so that it has no root user's access key.
     #[error("creating this data directory was interrupted: remove it and create it again")]

@@ -17,7 +17,7 @@ use crate::context::EncryptionContext;
 use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
-use crate::names::{AliasName, KeyArn, KeyReference};
+use crate::names::{AliasName, KeyArn, KeyReference, ResourceArn};
 use crate::parameters::{Description, IncludeKeyMaterial, Marker, MaterialDescription, PolicyName};
 use crate::tags::{Tag, TagKey};
 
@@ -34,7 +34,7 @@ pub(crate) struct Facts {
     /// `additionalEventData`; absent if there is none.
     pub(crate) additional: Vec<Fact>,
     /// ARNs of keys and aliases.
-    pub(crate) resources: Vec<KeyArn>,
+    pub(crate) resources: Vec<ResourceArn>,
 }
 
 /// One fact; which member it becomes is decided here, once.

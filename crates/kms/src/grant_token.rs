@@ -5,7 +5,7 @@
 //! root key and kept nowhere, so no ledger, snapshot or record can show one:
 //!
 //! ```text
-//! token = base64(salt[16] ‖ AES-256-GCM(key id[16] ‖ grant id[32]) ‖ tag[16])      aad = origin
+//! token = base64(salt[16] ‖ AES-256-GCM(grant id[32] ‖ key ARN) ‖ tag[16])      aad = origin
 //! ```
 //!
 //! Drawn in `schemas/sealed-state.md`. Each token has its own salt, so no two for the same grant are alike, and all stay valid.
@@ -17,18 +17,18 @@ use zeroize::Zeroizing;
 
 use crate::RootKey;
 use crate::error::{ErrorCode, Refusal};
-use crate::names::KeyId;
+use crate::names::KeyArn;
 use crate::root_key::Purpose;
 use crate::state::GrantId;
 
 /// A new token for a grant.
 pub(crate) fn issue(
-    (key, grant): (KeyId, &GrantId),
+    (key, grant): (&KeyArn, GrantId),
     origin: &Origin,
     root_key: &RootKey,
     random: &dyn Random,
 ) -> Zeroizing<String> {
-    let named = [key.as_bytes().as_slice(), grant.as_bytes()].concat();
+    let named = [grant.as_bytes().as_slice(), key.as_str().as_bytes()].concat();
     let sealed = root_key.seal(Purpose::GrantToken, origin.as_str().as_bytes(), &named, random);
     Zeroizing::new(STANDARD.encode(sealed))
 }
@@ -39,36 +39,41 @@ pub(crate) fn open(
     token: &str,
     origin: &Origin,
     root_key: &RootKey,
-) -> Result<(KeyId, GrantId), Refusal> {
+) -> Result<(KeyArn, GrantId), Refusal> {
     let invalid = || Refusal::bare(ErrorCode::InvalidGrantTokenException);
     let sealed = STANDARD.decode(token).map_err(|_| invalid())?;
     let named = root_key.open(Purpose::GrantToken, origin.as_str().as_bytes(), &sealed);
     let named = named.map_err(|_| invalid())?;
-    let (key, grant) = named.split_first_chunk::<16>().ok_or_else(invalid)?;
-    let grant = grant.as_array().ok_or_else(invalid)?;
-    Ok((KeyId::from_bytes(*key), GrantId::from_bytes(*grant)))
+    let (grant, key) = named.split_first_chunk().ok_or_else(invalid)?;
+    let key = std::str::from_utf8(key).ok().and_then(KeyArn::parse).ok_or_else(invalid)?;
+    Ok((key, GrantId::from_bytes(*grant)))
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
+    use crate::names::key_arn_for_tests;
     use keytrail_testkit::SeededRandom;
 
     #[test]
     fn the_drawing_is_the_documented_one() {
         let drawn = format!(
-            "token = base64(salt[{}] ‖ AES-256-GCM(key id[16] ‖ grant id[32]) ‖ tag[{}])      aad = origin\n",
+            "token = base64(salt[{}] ‖ AES-256-GCM(grant id[32] ‖ key ARN) ‖ tag[{}])      aad = origin\n",
             crate::sealing::SALT_LEN,
             crate::sealing::TAG_LEN
         );
         assert!(include_str!("../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");
         assert!(include_str!("grant_token.rs").contains(&format!("//! {drawn}")), "{drawn}");
         let random = SeededRandom::new(5);
-        let named = (KeyId::from_random([7; 16]), &GrantId::from_bytes([9; 32]));
+        let key = key_arn_for_tests(7);
+        let named = (&key, GrantId::from_bytes([9; 32]));
         let origin = Origin::new("test.example/keytrail").unwrap();
         let token = issue(named, &origin, &RootKey::generate(&random), &random);
-        assert_eq!(STANDARD.decode(token.as_bytes()).unwrap().len(), 16 + 16 + 32 + 16);
+        assert_eq!(
+            STANDARD.decode(token.as_bytes()).unwrap().len(),
+            16 + 32 + key.as_str().len() + 16
+        );
     }
 
     #[test]
@@ -76,11 +81,11 @@ mod tests {
         let random = SeededRandom::new(5);
         let root_key = RootKey::generate(&random);
         let origin = Origin::new("test.example/keytrail").unwrap();
-        let (key, grant) = (KeyId::from_random([7; 16]), GrantId::from_bytes([9; 32]));
-        let issue = || issue((key, &grant), &origin, &root_key, &random);
+        let (key, grant) = (key_arn_for_tests(7), GrantId::from_bytes([9; 32]));
+        let issue = || issue((&key, grant), &origin, &root_key, &random);
         let token = issue();
         assert_ne!(token, issue(), "each token is another");
-        assert_eq!(open(&token, &origin, &root_key), Ok((key, grant)));
+        assert_eq!(open(&token, &origin, &root_key), Ok((key.clone(), grant)));
         assert!(open(&token, &Origin::new("test.example/other").unwrap(), &root_key).is_err());
         assert!(open(&token, &origin, &RootKey::generate(&random)).is_err());
         for position in 0..token.len() {

@@ -9,7 +9,7 @@
 //!      0      4  mark       "KTI" and the format version 1
 //!      4      n  sealed     salt, AES-256-GCM of the content, tag
 //!
-//! content = key id[16] ‖ valid to u64 ‖ algorithm u8 ‖ key spec u8 ‖ private key (PKCS#8)
+//! content = valid to u64 ‖ algorithm u8 ‖ key spec u8 ‖ length u8 ‖ key ARN ‖ private key (PKCS#8)
 //! ```
 //!
 //! Associated data is the origin, a line feed and the mark. The time is in nanoseconds since 1970, big-endian; algorithm and
@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::algorithms::{EncryptionAlgorithm, KeySpec, SecretKey};
 use crate::input::Word;
-use crate::names::KeyId;
+use crate::names::KeyArn;
 use crate::root_key::Purpose;
 use crate::{Config, RootKey};
 
@@ -54,7 +54,7 @@ pub(crate) enum WrappingKeySpec {
 
 /// A token that was ours.
 pub(crate) struct ImportToken {
-    pub(crate) key: KeyId,
+    pub(crate) key: KeyArn,
     pub(crate) valid_to: Timestamp,
     pub(crate) algorithm: WrappingAlgorithm,
     pub(crate) spec: WrappingKeySpec,
@@ -65,11 +65,13 @@ impl ImportToken {
     /// The token as it is given out.
     pub(crate) fn seal(&self, config: &Config, root_key: &RootKey, random: &dyn Random) -> Vec<u8> {
         let private = self.wrapping_key.bytes();
-        let mut content = Zeroizing::new(Vec::with_capacity(26 + private.len()));
-        content.extend_from_slice(self.key.as_bytes());
+        let key = self.key.as_str().as_bytes();
+        let mut content = Zeroizing::new(Vec::with_capacity(11 + key.len() + private.len()));
         content.extend_from_slice(&self.valid_to.unix_nanos().to_be_bytes());
         content.push(place(self.algorithm));
         content.push(place(self.spec));
+        content.push(u8::try_from(key.len()).expect("an id and a Region are far shorter"));
+        content.extend_from_slice(key);
         content.extend_from_slice(private);
         let aad = associated_data(config);
         let mut token = MARK.to_vec();
@@ -81,12 +83,12 @@ impl ImportToken {
     pub(crate) fn open(token: &[u8], config: &Config, root_key: &RootKey) -> Option<Self> {
         let sealed = token.strip_prefix(MARK)?;
         let content = root_key.open(Purpose::ImportToken, &associated_data(config), sealed).ok()?;
-        let (key, rest) = content.split_first_chunk()?;
-        let (valid_to, rest) = rest.split_first_chunk()?;
-        let (&[algorithm, spec], private) = rest.split_first_chunk()?;
+        let (valid_to, rest) = content.split_first_chunk()?;
+        let (&[algorithm, spec, key_len], rest) = rest.split_first_chunk()?;
+        let (key, private) = rest.split_at_checked(usize::from(key_len))?;
         let spec = *WrappingKeySpec::ALL.get(usize::from(spec))?;
         Some(Self {
-            key: KeyId::from_bytes(*key),
+            key: KeyArn::parse(std::str::from_utf8(key).ok()?)?,
             valid_to: Timestamp::from_unix_nanos(u64::from_be_bytes(*valid_to)),
             algorithm: *WrappingAlgorithm::ALL.get(usize::from(algorithm))?,
             spec,
@@ -201,7 +203,7 @@ mod tests {
 
     fn token(random: &SeededRandom) -> ImportToken {
         ImportToken {
-            key: KeyId::from_random([1; 16]),
+            key: crate::names::key_arn_for_tests(1),
             valid_to: Timestamp::from_unix_nanos(0x0102_0304_0506_0708),
             algorithm: WrappingAlgorithm::AesSha256,
             spec: WrappingKeySpec::Rsa3072,
@@ -217,7 +219,7 @@ mod tests {
         let sealed = "sealed     salt, AES-256-GCM of the content, tag";
         writeln!(drawn, "{:>6}      n  {sealed}", MARK.len()).unwrap();
         drawn.push_str(
-            "\ncontent = key id[16] ‖ valid to u64 ‖ algorithm u8 ‖ key spec u8 ‖ private key (PKCS#8)\n",
+            "\ncontent = valid to u64 ‖ algorithm u8 ‖ key spec u8 ‖ length u8 ‖ key ARN ‖ private key (PKCS#8)\n",
         );
         assert!(include_str!("../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");
         let module = include_str!("import.rs").replace("//! ", "").replace("//!", "");
@@ -228,8 +230,10 @@ mod tests {
         let token = token(&random);
         let sealed = token.seal(&config, &root_key, &random);
         let opened = root_key.open(Purpose::ImportToken, &associated_data(&config), &sealed[4..]);
-        let head = [token.key.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8][..], &[4, 1]].concat();
-        assert_eq!(opened.unwrap().as_slice(), [&head, token.wrapping_key.bytes()].concat());
+        let (key, private) = (token.key.as_str().as_bytes(), token.wrapping_key.bytes());
+        let key_len = u8::try_from(key.len()).unwrap();
+        let head = [1, 2, 3, 4, 5, 6, 7, 8, 4, 1, key_len];
+        assert_eq!(opened.unwrap().as_slice(), [&head, key, private].concat());
     }
 
     #[test]

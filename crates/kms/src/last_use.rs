@@ -14,7 +14,7 @@ use keytrail_event::{Guid, Timestamp};
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::names::KeyId;
+use crate::names::KeyArn;
 use crate::ops::Service;
 
 /// The operations that count as a use.
@@ -55,7 +55,7 @@ pub(crate) struct LastUse {
 pub(crate) struct Tracked(&'static str);
 
 /// The last use of each key that was used; a key that is gone may still be in it.
-pub(crate) type Uses = BTreeMap<KeyId, LastUse>;
+pub(crate) type Uses = BTreeMap<KeyArn, LastUse>;
 
 /// The same while calls go on.
 #[derive(Default)]
@@ -78,13 +78,13 @@ impl LastUses {
     }
 
     /// Notes a use of these keys. Calls may come here in another order than in the ledger; the ledger's order counts.
-    pub(crate) fn note(&self, keys: impl IntoIterator<Item = KeyId>, last: LastUse) {
+    pub(crate) fn note(&self, keys: impl IntoIterator<Item = KeyArn>, last: LastUse) {
         let mut uses = self.lock();
         keys.into_iter().for_each(|key| note(&mut uses, key, last));
     }
 
-    pub(crate) fn of(&self, key: KeyId) -> Option<LastUse> {
-        self.lock().get(&key).copied()
+    pub(crate) fn of(&self, key: &KeyArn) -> Option<LastUse> {
+        self.lock().get(key).copied()
     }
 
     pub(crate) fn all(&self) -> Uses {
@@ -135,12 +135,12 @@ pub(crate) fn note_record(uses: &mut Uses, sequence: u64, record: &[u8]) {
         })
     };
     let Some(last) = use_of() else { return };
-    for key in record.resources.iter().filter_map(|named| KeyId::of_arn(&named.arn)) {
+    for key in record.resources.iter().filter_map(|named| KeyArn::parse(&named.arn)) {
         note(uses, key, last);
     }
 }
 
-fn note(uses: &mut Uses, key: KeyId, last: LastUse) {
+fn note(uses: &mut Uses, key: KeyArn, last: LastUse) {
     let known = uses.entry(key).or_insert(last);
     if known.sequence < last.sequence {
         *known = last;
@@ -197,7 +197,7 @@ mod tests {
             uses.into_iter().next()
         };
         let (key, last) = noted(record("Encrypt", "")).unwrap();
-        assert_eq!((key.to_string().as_str(), last.sequence), (KEY, 7));
+        assert_eq!((key.id().to_string().as_str(), last.sequence), (KEY, 7));
         assert_eq!(
             (last.operation.as_str(), last.event_id.to_string()),
             ("Encrypt", KEY.to_owned())

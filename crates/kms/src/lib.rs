@@ -20,7 +20,7 @@
 //! let data = tempfile::tempdir()?;
 //! let config = Config {
 //!     account: "111122223333".parse()?,
-//!     region: "us-east-1".parse()?,
+//!     regions: vec!["us-east-1".parse()?],
 //!     origin: Origin::new("example.org/keytrail")?,
 //! };
 //! let root_key = RootKey::generate(&OsRandom);
@@ -78,7 +78,7 @@ pub use async_engine::AsyncEngine;
 pub use blob::PLAINTEXT_BYTES_MAX;
 pub use caller::Caller;
 pub use context::ENCRYPTION_CONTEXT_BYTES_MAX;
-pub use engine::{Config, Consideration, Engine, Place, PolicyAnswer, PolicyQuestion};
+pub use engine::{Config, Consideration, Engine, PolicyAnswer, PolicyQuestion, Source};
 pub use environment::{Clock, Environment, OsRandom, SystemClock};
 pub use error::{EngineError, ErrorCode, KmsError};
 pub use keytrail_ledger::Random;

@@ -29,7 +29,7 @@ pub(crate) struct MaterialId([u8; 32]);
 impl MaterialId {
     fn of(key: KeyId, bytes: &[u8]) -> Self {
         let mut id = [0; 32];
-        Hkdf::<Sha256>::new(Some(key.as_bytes()), bytes)
+        Hkdf::<Sha256>::new(Some(&key.digits()), bytes)
             .expand(b"keytrail material id 1", &mut id)
             .expect("32 bytes are within HKDF-SHA-256's limit of 255 × 32");
         Self(id)
@@ -211,10 +211,10 @@ mod public_key_text {
 }
 
 /// Both parts have a fixed length, so the concatenation is injective.
-fn associated_data(key: KeyId, id: MaterialId) -> [u8; 48] {
-    let mut aad = [0; 48];
-    aad[..16].copy_from_slice(key.as_bytes());
-    aad[16..].copy_from_slice(id.as_bytes());
+fn associated_data(key: KeyId, id: MaterialId) -> [u8; KeyId::LEN + 32] {
+    let mut aad = [0; KeyId::LEN + 32];
+    aad[..KeyId::LEN].copy_from_slice(&key.to_bytes());
+    aad[KeyId::LEN..].copy_from_slice(id.as_bytes());
     aad
 }
 

@@ -3,19 +3,17 @@
 //! Both have the same members in the same order. The answer spells them as the API does and writes times as numbers, the
 //! record lowers the first letter (`aWSAccountId`) and writes times as locale text.
 
-use keytrail_event::{AccountId, Json, Timestamp};
+use keytrail_event::{Json, Timestamp};
 
 use crate::algorithms::KeyKind;
 use crate::input::lower_first;
-use crate::names::KeyArn;
+use crate::names::{KeyArn, KeyId};
 use crate::reply::Reply;
 use crate::state::{Expiration, KeyOrigin};
 
 /// What is told about a key.
 #[derive(Debug)]
 pub(crate) struct KeyFacts {
-    pub(crate) account: AccountId,
-    pub(crate) key_id: String,
     pub(crate) kind: KeyKind,
     pub(crate) arn: KeyArn,
     pub(crate) creation_date: Timestamp,
@@ -32,6 +30,7 @@ pub(crate) struct KeyFacts {
 
 enum Value<'a> {
     Text(&'a str),
+    Id(KeyId),
     Flag(bool),
     Time(Timestamp),
     List(Vec<&'static str>),
@@ -42,8 +41,8 @@ impl KeyFacts {
         let spec = self.kind.spec().as_str();
         let (algorithms, names) = self.kind.algorithms();
         let mut members = vec![
-            ("AWSAccountId", Value::Text(self.account.as_str())),
-            ("KeyId", Value::Text(&self.key_id)),
+            ("AWSAccountId", Value::Text(self.arn.account().as_str())),
+            ("KeyId", Value::Id(self.arn.id())),
             ("Arn", Value::Text(self.arn.as_str())),
             ("CreationDate", Value::Time(self.creation_date)),
             ("Enabled", Value::Flag(self.enabled)),
@@ -74,6 +73,7 @@ impl KeyFacts {
     pub(crate) fn to_reply(&self) -> Reply {
         self.members().into_iter().fold(Reply::object(1024), |reply, (name, value)| match value {
             Value::Text(text) => reply.json(name, text),
+            Value::Id(id) => reply.json(name, id.to_string()),
             Value::Flag(flag) => reply.json(name, flag),
             Value::Time(time) => reply.time(name, time),
             Value::List(items) => reply.json(name, items),
@@ -85,6 +85,7 @@ impl KeyFacts {
         self.members().into_iter().fold(Json::object(), |object, (name, value)| {
             let value: Json = match value {
                 Value::Text(text) => text.into(),
+                Value::Id(id) => id.to_string().into(),
                 Value::Flag(flag) => flag.into(),
                 Value::Time(time) => time.locale().into(),
                 Value::List(items) => items.into(),

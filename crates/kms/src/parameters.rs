@@ -15,7 +15,7 @@ const DESCRIPTION_CHARS_MAX: usize = 8192;
 
 /// Grant tokens that a call may bring along.
 const GRANT_TOKENS_MAX: usize = 10;
-/// The longest grant token; ours have 108 characters.
+/// The longest grant token; ours have about 200 characters.
 pub(crate) const GRANT_TOKEN_CHARS_MAX: usize = 8192;
 
 /// A key's description.

@@ -11,6 +11,9 @@ use crate::input::Input;
 use crate::ops::{Call, Operation, Run};
 use crate::reply::Reply;
 
+/// The Region that clients may sign for besides the engine's own: that of the global endpoint.
+pub(crate) const REGION: &str = "us-east-1";
+
 /// All operations (botocore 1.44).
 pub(crate) const OPERATIONS: &[Operation] = &[
     later("AssumeRole"),

@@ -249,7 +249,7 @@ impl Endpoint {
     fn start(data: &Path) -> (Self, AccessKey) {
         let config = Config {
             account: "111122223333".parse().unwrap(),
-            region: "us-east-1".parse().unwrap(),
+            regions: vec!["us-east-1".parse().unwrap()],
             origin: Origin::new("bench.example/keytrail").unwrap(),
         };
         let root_key = RootKey::generate(&OsRandom);

@@ -208,7 +208,10 @@ fn authenticate(
         head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let request = SignedRequest { method: head.method.as_str(), headers: &headers, body };
     let expected = Expected {
-        region: shared.engine.config().region.as_str(),
+        regions: match protocol {
+            Protocol::Json => &shared.engine.config().regions,
+            Protocol::Query => &shared.sts_regions,
+        },
         service: protocol.service(),
         now: shared.environment.clock.now(),
     };
@@ -222,7 +225,8 @@ fn authenticate(
         return Err(Refused::Engine);
     }
     let proof = proof.map_err(Refused::Unauthenticated)?;
-    shared.engine.caller_for_access_key(proof.access_key_id().as_str()).map_err(|error| {
+    let caller = shared.engine.caller_for_access_key(proof.access_key_id().as_str());
+    caller.map(|caller| caller.in_region(proof.region().clone())).map_err(|error| {
         if is_unknown(&error) {
             // Deleted in between.
             Refused::Unauthenticated(Unauthenticated::UnknownAccessKey)

@@ -4,8 +4,8 @@
 //! and leave only when the record of the call is durable. This crate knows the wire and nothing else does.
 //!
 //! ```text
-//! POST /  X-Amz-Target: TrentService.Encrypt   the KMS API, JSON 1.1; signed for service kms and the engine's Region
-//! POST /  Action=GetCallerIdentity&…           STS, query protocol; signed for service sts and the engine's Region
+//! POST /  X-Amz-Target: TrentService.Encrypt   the KMS API, JSON 1.1; signed for service kms and one of the engine's Regions
+//! POST /  Action=GetCallerIdentity&…           STS, query protocol; signed for service sts and one of these or us-east-1
 //! GET /health                                  the process answers
 //! GET /ready                                   it takes calls: not while it stops, not while the ledger takes no records
 //! GET /metrics                                 Prometheus text

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keytrail_event::Json;
+use keytrail_event::{Json, Region};
 use keytrail_kms::{Engine, Environment};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) log: Arc<dyn Log>,
+    /// The Regions that requests to STS may be signed for.
+    pub(crate) sts_regions: Vec<Region>,
     /// Permits for calls: see [`Limits::calls_in_flight`].
     pub(crate) turns: Arc<Semaphore>,
     tls: Option<TlsAcceptor>,
@@ -56,7 +58,9 @@ impl Server {
         let turns = Arc::new(Semaphore::new(limits.calls_in_flight));
         let (metrics, stopping) = (Metrics::default(), AtomicBool::new(false));
         let tls = tls.map(TlsIdentity::acceptor);
-        let shared = Shared { engine, environment, limits, metrics, log, turns, tls, stopping };
+        let sts_regions = engine.config().sts_regions();
+        let shared =
+            Shared { engine, environment, limits, metrics, log, sts_regions, turns, tls, stopping };
         Self { shared: Arc::new(shared) }
     }
 

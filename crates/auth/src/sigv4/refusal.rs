@@ -24,7 +24,7 @@ pub enum Unauthenticated {
         /// The header's name, in lower case.
         header: String,
     },
-    /// The credential scope names another Region than the one that answers.
+    /// The credential scope names a Region that does not answer here.
     #[error("Credential should be scoped to a valid region, not '{found}'.")]
     OtherRegion {
         /// The Region in the scope.

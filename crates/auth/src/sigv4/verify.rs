@@ -1,6 +1,6 @@
 //! The order of checks, from what costs nothing to what needs a secret.
 
-use keytrail_event::Timestamp;
+use keytrail_event::{Region, Timestamp};
 
 use super::authorization::Authorization;
 use super::canonical::{self, SigningKey};
@@ -41,8 +41,8 @@ impl<'a> SignedRequest<'a> {
 /// What the signature has to be for.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The Region that answers.
-    pub region: &'a str,
+    /// The Regions that answer; which one is meant is for the signer to say.
+    pub regions: &'a [Region],
     /// The service that answers: `kms`.
     pub service: &'a str,
     /// The time of this machine.
@@ -62,12 +62,18 @@ pub struct Claim<'a> {
 #[derive(Debug)]
 pub struct Authenticated {
     access_key_id: AccessKeyId,
+    region: Region,
 }
 
 impl Authenticated {
     /// Whose secret it was.
     pub fn access_key_id(&self) -> &AccessKeyId {
         &self.access_key_id
+    }
+
+    /// The one of the expected Regions that it was signed for.
+    pub fn region(&self) -> &Region {
+        &self.region
     }
 }
 
@@ -86,7 +92,7 @@ pub fn verify(
     let claimed = Authorization::parse(header)?;
     check_headers(request, &claimed)?;
     let time = signing_time(request)?;
-    check_scope(&claimed, &time, expected)?;
+    let region = check_scope(&claimed, &time, expected)?;
     check_skew(&time, expected.now)?;
     let id: AccessKeyId =
         claimed.access_key_id.parse().map_err(|_| Unauthenticated::UnknownAccessKey)?;
@@ -97,7 +103,7 @@ pub fn verify(
     let text = canonical::string_to_sign(&time, &claimed, &canonical);
     let key = SigningKey::derive(&secret, claimed.date, claimed.region, claimed.service);
     if key.verifies(&text, claimed.signature) {
-        Ok(Authenticated { access_key_id: id })
+        Ok(Authenticated { access_key_id: id, region: region.clone() })
     } else {
         Err(Unauthenticated::Mismatch)
     }
@@ -158,17 +164,19 @@ fn signing_time(request: &SignedRequest<'_>) -> Result<SigningTime, Unauthentica
     )
 }
 
-fn check_scope(
+/// The Region that was signed for, if the rest of the scope is right too.
+fn check_scope<'a>(
     claimed: &Authorization<'_>,
     time: &SigningTime,
-    expected: &Expected<'_>,
-) -> Result<(), Unauthenticated> {
+    expected: &Expected<'a>,
+) -> Result<&'a Region, Unauthenticated> {
     if claimed.terminator != TERMINATOR {
         return Err(Unauthenticated::OtherTerminator);
     }
-    if claimed.region != expected.region {
+    let mut regions = expected.regions.iter();
+    let Some(region) = regions.find(|region| region.as_str() == claimed.region) else {
         return Err(Unauthenticated::OtherRegion { found: claimed.region.to_owned() });
-    }
+    };
     if claimed.service != expected.service {
         return Err(Unauthenticated::OtherService { expected: expected.service.to_owned() });
     }
@@ -179,7 +187,7 @@ fn check_scope(
             signed: time.as_str().to_owned(),
         });
     }
-    Ok(())
+    Ok(region)
 }
 
 /// Whole seconds are compared, because the signing time has no others; a difference of exactly 15 minutes still passes.

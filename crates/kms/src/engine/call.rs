@@ -19,11 +19,11 @@ use crate::error::{ErrorCode, KmsError, Refusal};
 use crate::facts::{self, Facts};
 use crate::input::{Input, Sent};
 use crate::last_use::{LastUse, Tracked};
-use crate::names::KeyId;
+use crate::names::{Place, ResourceArn};
 use crate::ops::{Call, Run, Service, Workbench};
 use crate::reply::{Answer, Reply};
-use crate::state::{Change, Owner, State};
-use crate::{Caller, Config, iam};
+use crate::state::{Change, State};
+use crate::{Caller, iam, sts};
 
 /// The longest name of an operation that a record shows; the API's longest has 35 characters.
 const NAME_CHARS_MAX: usize = 128;
@@ -137,12 +137,12 @@ impl Engine {
         if workbench.has_order() {
             return Ok(None);
         }
-        let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
+        let record = attempt.record(&facts, outcome.as_ref().err());
         let pending =
             self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
         if let (Ok(_), Some(last)) = (&outcome, attempt.as_use(pending.sequence())) {
-            let keys = facts.resources.iter().filter_map(|arn| KeyId::of_arn(arn.as_str()));
-            self.last_uses.note(keys, last);
+            let keys = facts.resources.iter().filter_map(ResourceArn::key);
+            self.last_uses.note(keys.cloned(), last);
         }
         Ok(Some(Looked { outcome, pending }))
     }
@@ -170,7 +170,7 @@ impl Engine {
             drop(state);
             workbench.make(&*self.environment.random);
         };
-        let record = attempt.record(&self.config, &facts, outcome.as_ref().err());
+        let record = attempt.record(&facts, outcome.as_ref().err());
         let (outcome, change) = match outcome {
             Ok((reply, change)) => (Ok(reply), Some(change)),
             Err(refusal) => (Err(refusal), None),
@@ -218,7 +218,7 @@ impl Engine {
         }
     }
 
-    /// Checks that the caller's access key still exists and is still this principal's.
+    /// Checks that the caller's access key still exists and is still this principal's, and that it calls in a Region of ours.
     fn admit<'a>(
         &'a self,
         state: &'a State,
@@ -227,14 +227,15 @@ impl Engine {
     ) -> Result<Call<'a>, Refusal> {
         let caller = attempt.caller;
         let owner = state.access_keys.get(caller.access_key_id()).map(|entry| &entry.owner);
-        let known = match (owner, caller.user_name()) {
-            (Some(Owner::Root), None) => caller.principal().is_root(),
-            (Some(Owner::User(owner)), Some(name)) => owner == name,
-            _ => false,
-        };
-        if !known || caller.principal().account() != &self.config.account {
+        if !owner.is_some_and(|owner| owner.is(caller.principal())) {
             let text = "The security token included in the request is invalid.";
             return Err(Refusal::new(ErrorCode::UnrecognizedClientException, text));
+        }
+        let region = caller.region();
+        let global = attempt.service == Service::Sts && region.as_str() == sts::REGION;
+        if !global && !self.config.regions.contains(region) {
+            let text = format!("There are no keys in {region} here.");
+            return Err(Refusal::validation(text));
         }
         Ok(self.call_by(caller, state, workbench, attempt.now))
     }
@@ -316,10 +317,10 @@ impl Attempt<'_> {
     }
 
     /// The record's text. `refusal` is `None` when the call succeeds.
-    fn record(&self, config: &Config, facts: &Facts, refusal: Option<&Refusal>) -> String {
+    fn record(&self, facts: &Facts, refusal: Option<&Refusal>) -> String {
         let answered = refusal.is_none();
         let name: String = self.name.chars().take(NAME_CHARS_MAX).collect();
-        let region = region_of(self.service, config);
+        let region = region_of(self.service, self.caller.home());
         Record {
             source_ip_address: self.caller.source_ip().to_owned(),
             user_agent: Some(self.caller.user_agent().to_owned()),
@@ -330,7 +331,7 @@ impl Attempt<'_> {
             additional_event_data: facts::object(&facts.additional),
             request_id: Some(self.request_id),
             read_only: self.read_only,
-            resources: resources(facts, config),
+            resources: resources(facts),
             tls_details: self.caller.tls().cloned(),
             ..Record::new(
                 self.now,
@@ -338,7 +339,7 @@ impl Attempt<'_> {
                 &name,
                 self.caller.identity(),
                 region,
-                config.account.clone(),
+                self.caller.account().clone(),
                 self.event_id,
             )
         }
@@ -346,10 +347,10 @@ impl Attempt<'_> {
     }
 }
 
-/// The record of something that the engine does by itself, without a caller. Its name is for whoever knows it.
-pub(super) fn service_event(config: &Config, event_id: Guid, now: Timestamp) -> Record {
-    let identity = UserIdentity::service_event(&config.account);
-    let (region, account) = (config.region.clone(), config.account.clone());
+/// The record of something that the engine does by itself in a place, without a caller. Its name is for whoever knows it.
+pub(super) fn service_event(place: &Place, event_id: Guid, now: Timestamp) -> Record {
+    let identity = UserIdentity::service_event(place.account());
+    let (region, account) = (place.region().clone(), place.account().clone());
     Record {
         user_agent: Some("AWS Internal".to_owned()),
         event_type: EventType::AwsServiceEvent,
@@ -357,16 +358,15 @@ pub(super) fn service_event(config: &Config, event_id: Guid, now: Timestamp) -> 
     }
 }
 
-pub(super) fn region_of(service: Service, config: &Config) -> Region {
+pub(super) fn region_of(service: Service, home: &Place) -> Region {
     match service {
-        Service::Kms | Service::Sts => config.region.clone(),
+        Service::Kms | Service::Sts => home.region().clone(),
         Service::Iam => Region::parse(iam::REGION).expect("the constant is a region"),
     }
 }
 
-fn resources(facts: &Facts, config: &Config) -> Vec<Resource> {
-    let resource =
-        |arn: &crate::names::KeyArn| Resource::kms_key(config.account.clone(), arn.as_str());
+fn resources(facts: &Facts) -> Vec<Resource> {
+    let resource = |arn: &ResourceArn| Resource::kms_key(arn.account().clone(), arn.as_str());
     facts.resources.iter().map(resource).collect()
 }
 

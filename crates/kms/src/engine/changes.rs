@@ -79,7 +79,7 @@ fn associated_data(origin: &Origin, record: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::Config;
-    use crate::names::KeyId;
+    use crate::names::key_arn_for_tests;
     use keytrail_testkit::SeededRandom;
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         let random = SeededRandom::new(1);
         let root_key = RootKey::generate(&random);
         let origin = Config::for_tests().origin;
-        let change = Change::KeyEnabled(KeyId::from_random([1; 16]));
+        let change = Change::KeyEnabled(key_arn_for_tests(1));
         let sealed = seal(&root_key, &origin, b"record", 7, &change, &random);
         assert_eq!(open(&root_key, &origin, b"record", 7, &sealed), Ok(change));
         let other = Origin::new("test.example/other").expect("an origin");

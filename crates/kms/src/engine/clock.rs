@@ -92,7 +92,7 @@ impl Engine {
         Record {
             event_name: "MoveClock".to_owned(),
             service_event_details: Some(details),
-            ..service_event(&self.config, event_id, now)
+            ..service_event(&self.config.home(), event_id, now)
         }
     }
 }

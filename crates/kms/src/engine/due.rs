@@ -35,13 +35,14 @@ impl Engine {
         let mut state = self.state.write().map_err(|_| NotDone)?;
         let mut last = None;
         loop {
-            let due = |key: &Key| Some((key.id, key.due().filter(|due| due.date <= now)?.what));
+            let due =
+                |key: &Key| Some((key.arn.clone(), key.due().filter(|due| due.date <= now)?.what));
             let round = state.keys.values().filter_map(due).collect::<Vec<_>>();
             if round.is_empty() {
                 break;
             }
-            for (id, what) in round {
-                let Some(key) = state.keys.get(&id) else { continue };
+            for (arn, what) in round {
+                let Some(key) = state.keys.get(&arn) else { continue };
                 let (record, change) = self.carry_out(key, what, now);
                 let record = record.to_json();
                 let sealed = self.seal_change(&state, &change, &record);
@@ -67,15 +68,15 @@ impl Engine {
             Due::Deletion => {
                 let response_elements = Some(key_element(key.arn.as_str()));
                 let record = self.key_event("DeleteKey", key, now);
-                (Record { response_elements, ..record }, Change::KeyDeleted(key.id))
+                (Record { response_elements, ..record }, Change::KeyDeleted(key.arn.clone()))
             }
             Due::Rotation(kind) => self.rotate(key, kind, now),
             Due::Expiry(id) => {
                 let details = Json::object()
-                    .with("keyId", key.id.to_string())
+                    .with("keyId", key.id().to_string())
                     .with("keyMaterialId", id.to_string());
                 let record = self.key_event("DeleteExpiredKeyMaterial", key, now);
-                let change = Change::MaterialDeleted { key: key.id, material: Some(id) };
+                let change = Change::MaterialDeleted { key: key.arn.clone(), material: Some(id) };
                 (Record { service_event_details: Some(details), ..record }, change)
             }
         }
@@ -84,20 +85,20 @@ impl Engine {
     fn rotate(&self, key: &Key, kind: RotationKind, now: Timestamp) -> (Record, Change) {
         let rotation = Rotation { date: now, kind };
         let (current, change) = if let Some(waiting) = key.materials.waiting() {
-            (waiting.id(), Change::ImportedKeyRotated { key: key.id, rotation })
+            (waiting.id(), Change::ImportedKeyRotated { key: key.arn.clone(), rotation })
         } else {
             let random = &*self.environment.random;
-            let material = Material::generate(key.id, random);
-            let wrapped = WrappedMaterial::wrap(&material, key.id, &self.root_key, random);
+            let material = Material::generate(key.id(), random);
+            let wrapped = WrappedMaterial::wrap(&material, key.id(), &self.root_key, random);
             let new = KeyMaterial::new(wrapped, rotation);
-            (material.id(), Change::KeyRotated { key: key.id, material: new })
+            (material.id(), Change::KeyRotated { key: key.arn.clone(), material: new })
         };
         let details = Json::object()
             .with("rotationType", kind.as_str())
             .with("keyOrigin", key.origin.as_str())
             .with_some("previousKeyMaterialId", key.material_id().map(|id| id.to_string()))
             .with("currentKeyMaterialId", current.to_string())
-            .with("keyId", key.id.to_string());
+            .with("keyId", key.id().to_string());
         let record = self.key_event("RotateKey", key, now);
         (Record { service_event_details: Some(details), ..record }, change)
     }
@@ -106,8 +107,8 @@ impl Engine {
         let event_id = Guid::from_random(random_bytes(&*self.environment.random));
         Record {
             event_name: name.to_owned(),
-            resources: vec![Resource::kms_key(self.config.account.clone(), key.arn.as_str())],
-            ..service_event(&self.config, event_id, now)
+            resources: vec![Resource::kms_key(key.arn.account().clone(), key.arn.as_str())],
+            ..service_event(key.arn.place(), event_id, now)
         }
     }
 }

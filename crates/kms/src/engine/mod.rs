@@ -33,20 +33,22 @@ use keytrail_event::{AccountId, Region};
 use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
 
 use crate::last_use::LastUses;
+use crate::names::{KeyArn, Place};
 use crate::ops::Service;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
-use crate::{EngineError, Environment, RootKey};
+use crate::{EngineError, Environment, RootKey, sts};
 
-pub use policy_check::{Consideration, Place, PolicyAnswer, PolicyQuestion};
+pub use policy_check::{Consideration, PolicyAnswer, PolicyQuestion, Source};
 
-/// What a data directory is made for. It is the same at every opening.
+/// What a data directory is made for. Account and origin are the same at every opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The account that owns all keys and users.
+    /// The account that is there from the beginning.
     pub account: AccountId,
-    /// The region that keys and records name.
-    pub region: Region,
+    /// The Regions that keys can be in and calls be made in, each once; the first is that of a caller who says none. There
+    /// is at least one. When the data directory is opened again there may be more, and fewer if they have no keys.
+    pub regions: Vec<Region>,
     /// The name of the ledger, in its public key and on every checkpoint.
     pub origin: Origin,
 }
@@ -149,6 +151,7 @@ impl Engine {
         root_key: RootKey,
         environment: Environment,
     ) -> Result<(Self, AccessKey), EngineError> {
+        config.check_regions()?;
         let path = data.join("ledger");
         if path.join("public-key").exists() {
             let file = "public-key".to_owned();
@@ -189,6 +192,7 @@ impl Engine {
         root_key: RootKey,
         environment: Environment,
     ) -> Result<Self, EngineError> {
+        config.check_regions()?;
         let path = data.join("ledger");
         let key = signing_key::load(data, Signer::Ledger, &root_key)?;
         // The offset of the clock is not known yet; the ledger raises a time that is too early to the one before.
@@ -199,8 +203,8 @@ impl Engine {
         check_same("origin", ledger.origin().as_str(), config.origin.as_str())?;
         let replayed = replay::state_of(data, &config, &root_key)?;
         let founded = replayed.state.founded.as_ref().ok_or(EngineError::Unfinished)?;
-        check_same("account", &founded.account, config.account.as_str())?;
-        check_same("region", &founded.region, config.region.as_str())?;
+        check_same("account", founded.account.as_str(), config.account.as_str())?;
+        check_no_region_is_missing(&replayed.state, &config)?;
         let engine = Self {
             data: data.to_owned(),
             config,
@@ -241,6 +245,15 @@ fn check_same(what: &'static str, found: &str, configured: &str) -> Result<(), E
     Err(EngineError::OtherConfiguration { what, found, configured })
 }
 
+/// A key whose Region is not configured could not be reached, and yet would rotate and be deleted.
+fn check_no_region_is_missing(state: &State, config: &Config) -> Result<(), EngineError> {
+    let places = state.keys.keys().map(KeyArn::place);
+    let missing = places.map(Place::region).find(|region| !config.regions.contains(region));
+    missing.map_or(Ok(()), |region| {
+        Err(EngineError::Region { detail: format!("{region} has keys, and is not configured") })
+    })
+}
+
 /// Makes a folder that only its owner can enter: what lies in it is sealed, but nobody else's business.
 fn create_private(folder: &Path) -> Result<(), EngineError> {
     let failed = |source| EngineError::io("create", folder, source);
@@ -253,12 +266,46 @@ fn create_private(folder: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
+impl Config {
+    /// The Region of a caller who says none.
+    pub(crate) fn default_region(&self) -> &Region {
+        self.regions.first().expect("an engine is made with at least one Region")
+    }
+
+    /// The first account in the first Region.
+    pub(crate) fn home(&self) -> Place {
+        Place::new(self.account.clone(), self.default_region().clone())
+    }
+
+    /// The Regions that STS is asked in: the engine's own, and that of its global endpoint.
+    ///
+    /// # Panics
+    /// Never: the global endpoint's Region is a constant.
+    pub fn sts_regions(&self) -> Vec<Region> {
+        let global = Region::parse(sts::REGION).expect("the constant is a Region");
+        let missing = (!self.regions.contains(&global)).then_some(global);
+        self.regions.iter().cloned().chain(missing).collect()
+    }
+
+    fn check_regions(&self) -> Result<(), EngineError> {
+        let wrong = |detail: String| Err(EngineError::Region { detail });
+        if self.regions.is_empty() {
+            return wrong("there must be at least one Region".to_owned());
+        }
+        let twice = |(place, region): &(usize, &Region)| self.regions[..*place].contains(region);
+        match self.regions.iter().enumerate().find(twice) {
+            Some((_, region)) => wrong(format!("{region} is configured twice")),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 impl Config {
     pub(crate) fn for_tests() -> Self {
         Self {
             account: AccountId::parse("111122223333").expect("twelve digits"),
-            region: Region::parse("us-east-1").expect("a region"),
+            regions: ["us-east-1", "eu-west-1"].map(|it| it.parse().expect("a region")).to_vec(),
             origin: Origin::new("test.example/keytrail").expect("an origin"),
         }
     }

@@ -44,7 +44,7 @@ pub struct PolicyAnswer {
     /// ARN of the key; `*` if there is none.
     pub resource: String,
     /// What decides: an allowing statement or grant, or a denying statement. `None` if nothing allows.
-    pub decided_by: Option<Place>,
+    pub decided_by: Option<Source>,
     /// The refusal that the call would get; `None` if it is allowed.
     pub denied: Option<Denied>,
     /// What each statement and grant had to say, in the order in which they are asked.
@@ -63,7 +63,7 @@ impl PolicyAnswer {
 #[non_exhaustive]
 pub struct Consideration {
     /// Which one.
-    pub place: Place,
+    pub source: Source,
     /// What it does when it applies.
     pub effect: Effect,
     /// Whether it applies.
@@ -73,7 +73,7 @@ pub struct Consideration {
 /// Where a decision comes from. Its `Display` names it for people: `statement 2 "Deny by night" of the key policy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Source {
     /// A statement of the key policy.
     KeyPolicy {
         /// Position, from 1.
@@ -99,7 +99,7 @@ pub enum Place {
     Root,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statement = |f: &mut fmt::Formatter<'_>, number: usize, sid: &Option<String>| {
             write!(f, "statement {number}")?;
@@ -147,7 +147,7 @@ fn answer(
 ) -> PolicyAnswer {
     // Each grant says by itself who may retire it, so all of them are asked, and not only those to the caller.
     let all = key.filter(|_| action == "kms:RetireGrant");
-    let all = all.map(|key| call.state.grants.of_key(key.id, None).collect::<Vec<_>>());
+    let all = all.map(|key| call.state.grants.of_key(&key.arn, None).collect::<Vec<_>>());
     let subject = key.map_or(Subject::Identity { arn: "*" }, Subject::Key);
     let ask = |request: &AccessRequest<'_>| {
         let decision = match &all {
@@ -166,7 +166,7 @@ fn answer(
         grants: key.map(|key| call.grants_to_caller(key)).unwrap_or_default(),
     };
     let considered = considered.into_iter().map(|considered| Consideration {
-        place: names.place(considered.place),
+        source: names.source(considered.place),
         effect: considered.effect,
         finding: considered.finding,
     });
@@ -180,7 +180,7 @@ fn answer(
         principal: call.caller.principal().to_string(),
         action: action.to_owned(),
         resource: key.map_or("*", |key| key.arn.as_str()).to_owned(),
-        decided_by: decided_by.map(|grounds| names.place(grounds)),
+        decided_by: decided_by.map(|grounds| names.source(grounds)),
         denied: decision.err(),
         considered,
     }
@@ -194,16 +194,16 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn place(&self, grounds: Grounds) -> Place {
+    fn source(&self, grounds: Grounds) -> Source {
         match grounds {
             Grounds::KeyPolicy { statement } => {
                 let sid = self.key_policy.and_then(|policy| policy.sid(statement));
-                Place::KeyPolicy { statement, sid: sid.map(str::to_owned) }
+                Source::KeyPolicy { statement, sid: sid.map(str::to_owned) }
             }
             Grounds::IdentityPolicy { policy, statement } => {
                 let named = policy.checked_sub(1).and_then(|at| self.identity_policies.get(at));
                 let sid = named.and_then(|(_, policy)| policy.sid(statement));
-                Place::IdentityPolicy {
+                Source::IdentityPolicy {
                     policy: named.map(|(name, _)| name.as_str().to_owned()).unwrap_or_default(),
                     statement,
                     sid: sid.map(str::to_owned),
@@ -211,9 +211,9 @@ impl Names<'_> {
             }
             Grounds::Grant { grant } => {
                 let grant = grant.checked_sub(1).and_then(|at| self.grants.get(at));
-                Place::Grant { id: grant.map(|grant| grant.id.to_string()).unwrap_or_default() }
+                Source::Grant { id: grant.map(|grant| grant.id.to_string()).unwrap_or_default() }
             }
-            _ => Place::Root,
+            _ => Source::Root,
         }
     }
 }
@@ -233,7 +233,7 @@ fn read_action(text: &str) -> Result<String, EngineError> {
 }
 
 fn find_key<'a>(call: &'a Call<'_>, name: &str) -> Result<&'a Key, EngineError> {
-    let reference = KeyReference::parse(name, Naming::KeyOrAlias, call.config);
+    let reference = KeyReference::parse(name, Naming::KeyOrAlias, call.home());
     let found = reference.and_then(|reference| call.find(&reference));
     found.map_err(|refusal| wrong(refusal.message.unwrap_or_else(|| refusal.code.to_string())))
 }

@@ -1,6 +1,6 @@
 //! Who may call: the root user and the users, by their access keys.
 
-use keytrail_auth::{AccessKey, AccessKeyId, Principal, SecretAccessKey};
+use keytrail_auth::{AccessKey, AccessKeyId, SecretAccessKey};
 use keytrail_event::{Guid, Json, Record, UserIdentity};
 
 use super::Engine;
@@ -14,12 +14,12 @@ use crate::typed::{self, UserDescription};
 use crate::{Caller, EngineError};
 
 impl Engine {
-    /// The root user, with its access key. For calls from this process: nothing was authenticated.
+    /// The root user of the first account, with its access key. For calls from this process: nothing was authenticated.
     pub fn root_caller(&self) -> Result<Caller, EngineError> {
         let state = self.read_state()?;
-        let root = state.access_keys.iter().find(|(_, entry)| entry.owner == Owner::Root);
-        let (id, _) = root.ok_or(EngineError::Unfinished)?;
-        Ok(self.caller(id.clone(), &Owner::Root, None))
+        let root = Owner::Root(self.config.account.clone());
+        let id = state.access_keys_of(&root).next().ok_or(EngineError::Unfinished)?;
+        Ok(self.caller(id.clone(), &root, None))
     }
 
     /// The principal that an access key belongs to. For calls from this process, or after a signature by the key's secret
@@ -31,18 +31,20 @@ impl Engine {
         let state = self.read_state()?;
         let entry = state.access_keys.get(&id).ok_or_else(unknown)?;
         let user_id = match &entry.owner {
-            Owner::Root => None,
-            Owner::User(name) => {
-                Some(state.users.get(name).ok_or_else(unknown)?.id.as_str().to_owned())
+            Owner::Root(_) => None,
+            Owner::User { account, name } => {
+                let user = state.user(account, name).ok_or_else(unknown)?;
+                Some(user.id.as_str().to_owned())
             }
         };
         Ok(self.caller(id, &entry.owner, user_id))
     }
 
-    /// A user, with the first of its access keys. For calls from this process: nothing was authenticated.
+    /// A user of the first account, with the first of its access keys. For calls from this process: nothing was authenticated.
     pub fn caller_for_user(&self, name: &str) -> Result<Caller, EngineError> {
         let unknown = || EngineError::UnknownUser { name: name.chars().take(64).collect() };
-        let user = keytrail_auth::UserName::parse(name).map_err(|_| unknown())?;
+        let name = keytrail_auth::UserName::parse(name).map_err(|_| unknown())?;
+        let user = Owner::User { account: self.config.account.clone(), name };
         let id = self.read_state()?.access_keys_of(&user).next().cloned().ok_or_else(unknown)?;
         self.caller_for_access_key(id.as_str())
     }
@@ -79,7 +81,7 @@ impl Engine {
     /// the first moment on.
     pub fn delete_user(&self, caller: &Caller, name: &str) -> Result<(), KmsError> {
         let user = || Json::object().with("UserName", name);
-        for (access_key, policy) in self.belongings(name) {
+        for (access_key, policy) in self.belongings(caller, name) {
             match (access_key, policy) {
                 (Some(id), _) => {
                     self.call_iam(caller, "DeleteAccessKey", &user().with("AccessKeyId", id))?
@@ -109,24 +111,22 @@ impl Engine {
     }
 
     /// The access key ids and the policy names of a user, each in its half of a pair.
-    fn belongings(&self, name: &str) -> Vec<(Option<String>, Option<String>)> {
+    fn belongings(&self, caller: &Caller, name: &str) -> Vec<(Option<String>, Option<String>)> {
         let (Ok(state), Ok(name)) = (self.read_state(), keytrail_auth::UserName::parse(name))
         else {
             return Vec::new();
         };
-        let keys = state.access_keys_of(&name).map(|id| (Some(id.to_string()), None));
-        let policies = state.users.get(&name).into_iter().flat_map(|user| user.policies.keys());
+        let user = state.user(caller.account(), &name);
+        let policies = user.into_iter().flat_map(|user| user.policies.keys());
+        let owner = Owner::User { account: caller.account().clone(), name };
+        let keys = state.access_keys_of(&owner).map(|id| (Some(id.to_string()), None));
         keys.chain(policies.map(|policy| (None, Some(policy.as_str().to_owned())))).collect()
     }
 
     fn caller(&self, id: AccessKeyId, owner: &Owner, user_id: Option<String>) -> Caller {
-        let account = self.config.account.clone();
-        let principal_id = user_id.unwrap_or_else(|| account.to_string());
-        let principal = match owner {
-            Owner::Root => Principal::Root { account },
-            Owner::User(name) => Principal::User { account, name: name.clone() },
-        };
-        Caller::local(principal, principal_id, id)
+        let principal = owner.principal();
+        let principal_id = user_id.unwrap_or_else(|| principal.account().to_string());
+        Caller::local(principal, principal_id, id, self.config.default_region().clone())
     }
 
     /// Writes the first change of the log: what the directory is for, and the root user's access key. Recorded as
@@ -134,6 +134,7 @@ impl Engine {
     pub(super) fn found(&self) -> Result<AccessKey, EngineError> {
         let random = &*self.environment.random;
         let (now, config) = (self.now(), &self.config);
+        let (account, home) = (config.account.clone(), config.home());
         let access_key = iam::generate(random);
         let sealed_secret =
             iam::seal_secret(&access_key.id, &access_key.secret, &self.root_key, random);
@@ -147,18 +148,15 @@ impl Engine {
             event_source: Service::Iam.event_source().to_owned(),
             event_name: "CreateAccessKey".to_owned(),
             event_type: keytrail_event::EventType::AwsApiCall,
-            aws_region: region_of(Service::Iam, config),
+            aws_region: region_of(Service::Iam, &home),
             response_elements: Some(Json::object().with("accessKey", element)),
             request_id: Some(Guid::from_random(random_bytes(random))),
-            ..service_event(config, Guid::from_random(random_bytes(random)), now)
+            ..service_event(&home, Guid::from_random(random_bytes(random)), now)
         };
         let change = Change::Founded {
-            founded: Founded {
-                account: config.account.to_string(),
-                region: config.region.to_string(),
-            },
+            founded: Founded { account: account.clone() },
             root_access_key: access_key.id.clone(),
-            entry: AccessKeyEntry { owner: Owner::Root, created: now, sealed_secret },
+            entry: AccessKeyEntry { owner: Owner::Root(account), created: now, sealed_secret },
         };
         let mut state = self.state.write().map_err(|_| EngineError::Stopped)?;
         let record = record.to_json();

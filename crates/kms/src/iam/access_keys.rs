@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::ops::{Call, Changed};
 use crate::reply::Reply;
 use crate::root_key::Purpose;
-use crate::state::{AccessKeyEntry, Change, Owner};
+use crate::state::{AccessKeyEntry, Change, IdentityChange, Owner};
 
 /// Access keys that a user may have: one in use, one to change to. AWS's quota.
 const ACCESS_KEYS_MAX: usize = 2;
@@ -23,7 +23,8 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
     let name = user_name(&input.finish(name)?)?;
     let _user = authorized_user(call, "iam:CreateAccessKey", &name)?;
     facts.parameters.push(Fact::UserName(name.clone()));
-    if call.state.access_keys_of(&name).count() >= ACCESS_KEYS_MAX {
+    let owner = Owner::User { account: call.caller.account().clone(), name: name.clone() };
+    if call.state.access_keys_of(&owner).count() >= ACCESS_KEYS_MAX {
         let text = format!("The user has {ACCESS_KEYS_MAX} access keys already.");
         return Err(Refusal::new(ErrorCode::LimitExceededException, text));
     }
@@ -38,8 +39,8 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
         .time("CreateDate", created);
     let reply = Reply::object(300).nested("AccessKey", described).finish();
     let sealed_secret = seal_secret(&id, &secret, call.root_key, call.random);
-    let entry = AccessKeyEntry { owner: Owner::User(name), created, sealed_secret };
-    Ok((reply, Change::AccessKeyCreated { id, entry }))
+    let entry = AccessKeyEntry { owner, created, sealed_secret };
+    Ok((reply, Change::Identity(IdentityChange::AccessKeyCreated { id, entry })))
 }
 
 pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
@@ -48,14 +49,15 @@ pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
     let (name, id) = input.finish((name, id))?;
     let name = user_name(&name)?;
     let _user = authorized_user(call, "iam:DeleteAccessKey", &name)?;
-    let owned = call.state.access_keys_of(&name).find(|owned| owned.as_str() == id);
+    let owner = Owner::User { account: call.caller.account().clone(), name: name.clone() };
+    let owned = call.state.access_keys_of(&owner).find(|owned| owned.as_str() == id);
     let Some(id) = owned.cloned() else {
         facts.parameters.push(Fact::UserName(name));
         let text = format!("The Access Key with id {id} cannot be found.");
         return Err(Refusal::new(ErrorCode::NoSuchEntityException, text));
     };
     facts.parameters = vec![Fact::UserName(name), Fact::AccessKeyId(id.clone())];
-    Ok((Reply::empty(), Change::AccessKeyDeleted(id)))
+    Ok((Reply::empty(), Change::Identity(IdentityChange::AccessKeyDeleted(id))))
 }
 
 /// A new access key.

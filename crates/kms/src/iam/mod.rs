@@ -49,13 +49,13 @@ fn authorized_user<'a>(
     name: &UserName,
 ) -> Result<&'a User, Refusal> {
     authorize(call, action, name)?;
-    call.state.users.get(name).ok_or_else(|| {
+    call.state.user(call.caller.account(), name).ok_or_else(|| {
         let text = format!("The user with name {name} cannot be found.");
         Refusal::new(ErrorCode::NoSuchEntityException, text)
     })
 }
 
 fn authorize(call: &Call<'_>, action: &str, name: &UserName) -> Result<(), Refusal> {
-    let user = Arn::iam_user(&call.config.account, name.as_str());
+    let user = Arn::iam_user(call.caller.account(), name.as_str());
     call.authorize_identity(action, &user.to_string()).map(drop)
 }

@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::ops::{Call, Changed};
 use crate::parameters::PolicyName;
 use crate::reply::Reply;
-use crate::state::Change;
+use crate::state::{Change, IdentityChange};
 
 /// Policies that a user may have; each of them is read at each decision.
 const POLICIES_MAX: usize = 10;
@@ -33,7 +33,9 @@ pub(super) fn put(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
         let text = format!("The user has {POLICIES_MAX} policies already.");
         return Err(Refusal::new(ErrorCode::LimitExceededException, text));
     }
-    Ok((Reply::empty(), Change::UserPolicyPut { user, name, policy }))
+    let account = call.caller.account().clone();
+    let change = IdentityChange::UserPolicyPut { account, user, name, policy };
+    Ok((Reply::empty(), Change::Identity(change)))
 }
 
 pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
@@ -47,5 +49,7 @@ pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
         let text = format!("The user policy with name {} cannot be found.", name.as_str());
         return Err(Refusal::new(ErrorCode::NoSuchEntityException, text));
     }
-    Ok((Reply::empty(), Change::UserPolicyDeleted { user, name }))
+    let account = call.caller.account().clone();
+    let change = IdentityChange::UserPolicyDeleted { account, user, name };
+    Ok((Reply::empty(), Change::Identity(change)))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keytrail_auth::UserId;
+use keytrail_auth::{UserId, UserName};
 use keytrail_event::Arn;
 
 use super::{authorize, authorized_user, read_user_name, user_name};
@@ -12,9 +12,9 @@ use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::ops::{Call, Changed};
 use crate::reply::Reply;
-use crate::state::{Change, User};
+use crate::state::{Change, IdentityChange, Owner, User};
 
-/// Users that there may be: `ListUsers` answers in one page.
+/// Users that an account may have: `ListUsers` answers in one page.
 const USERS_MAX: usize = 5000;
 
 pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
@@ -22,21 +22,21 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
     let name = user_name(&input.finish(name)?)?;
     authorize(call, "iam:CreateUser", &name)?;
     facts.parameters.push(Fact::UserName(name.clone()));
-    if call.state.users.contains_key(&name) {
+    let account = call.caller.account().clone();
+    if call.state.user(&account, &name).is_some() {
         let text = format!("User with name {name} already exists.");
         return Err(Refusal::new(ErrorCode::EntityAlreadyExistsException, text));
     }
-    if call.state.users.len() >= USERS_MAX {
+    if users(call).count() >= USERS_MAX {
         let text = format!("There are {USERS_MAX} users already.");
         return Err(Refusal::new(ErrorCode::LimitExceededException, text));
     }
     let id = UserId::from_random(random_bytes(call.random));
-    let account = call.config.account.clone();
     let arn = Arn::iam_user(&account, name.as_str());
     facts.elements.push(Fact::User { arn, id: id.clone(), name: name.clone(), created: call.now });
     let user = User { id, created: call.now, policies: BTreeMap::new() };
     let reply = Reply::object(0).nested("User", describe(call, &name, &user)).finish();
-    Ok((reply, Change::UserCreated { name, user }))
+    Ok((reply, Change::Identity(IdentityChange::UserCreated { account, name, user })))
 }
 
 /// Refused while the user has access keys or policies, as with AWS: nobody loses them by surprise.
@@ -49,24 +49,26 @@ pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
         let text = format!("Cannot delete entity, must delete {what} first.");
         Err(Refusal::new(ErrorCode::DeleteConflictException, text))
     };
-    if call.state.access_keys_of(&name).next().is_some() {
+    let account = call.caller.account().clone();
+    let owner = Owner::User { account: account.clone(), name: name.clone() };
+    if call.state.access_keys_of(&owner).next().is_some() {
         return conflict("access keys");
     }
     if !user.policies.is_empty() {
         return conflict("policies");
     }
-    Ok((Reply::empty(), Change::UserDeleted(name)))
+    Ok((Reply::empty(), Change::Identity(IdentityChange::UserDeleted { account, name })))
 }
 
 pub(super) fn list(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<Reply, Refusal> {
     input.finish(())?;
     let _listed_to = call.authorize_identity("iam:ListUsers", "*")?;
-    let users = &call.state.users;
-    let described = users.iter().map(|(name, user)| {
+    let described = users(call).map(|(name, user)| {
         // Not in AWS's answer; it saves a call for each user and shows nothing that is secret.
+        let owner = Owner::User { account: call.caller.account().clone(), name: name.clone() };
         let keys = call
             .state
-            .access_keys_of(name)
+            .access_keys_of(&owner)
             .map(keytrail_auth::AccessKeyId::as_str)
             .collect::<Vec<_>>();
         let policies = user
@@ -76,14 +78,17 @@ pub(super) fn list(call: &Call<'_>, input: Input<'_>, _: &mut Facts) -> Result<R
             .collect::<Vec<_>>();
         describe(call, name, user).json("AccessKeyIds", keys).json("PolicyNames", policies)
     });
-    Ok(Reply::object(users.len() * 256)
-        .list("Users", described)
-        .json("IsTruncated", false)
-        .finish())
+    Ok(Reply::object(4096).list("Users", described).json("IsTruncated", false).finish())
 }
 
-fn describe(call: &Call<'_>, name: &keytrail_auth::UserName, user: &User) -> Reply {
-    let arn = Arn::iam_user(&call.config.account, name.as_str());
+/// The users of the caller's account, in order of name.
+fn users<'a>(call: &Call<'a>) -> impl Iterator<Item = (&'a UserName, &'a User)> {
+    let account = call.state.accounts.get(call.caller.account());
+    account.into_iter().flat_map(|account| &account.users)
+}
+
+fn describe(call: &Call<'_>, name: &UserName, user: &User) -> Reply {
+    let arn = Arn::iam_user(call.caller.account(), name.as_str());
     Reply::object(0)
         .json("Path", "/")
         .json("UserName", name.as_str())

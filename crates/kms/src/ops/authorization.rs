@@ -15,6 +15,7 @@ use keytrail_event::Arn;
 use super::{Call, conditions};
 use crate::error::Refusal;
 use crate::grant_token;
+use crate::names::KeyArn;
 use crate::parameters::PolicyName;
 use crate::state::{Grant, Key};
 
@@ -24,7 +25,7 @@ pub(crate) enum Subject<'a> {
     /// A key, with its policy and grants.
     Key(&'a Key),
     /// A key with a policy that it does not have yet.
-    NewPolicy { arn: &'a str, policy: &'a KeyPolicy },
+    NewPolicy { arn: &'a KeyArn, policy: &'a KeyPolicy },
     /// Something that only identity policies speak about.
     Identity { arn: &'a str },
 }
@@ -74,7 +75,7 @@ impl Call<'_> {
     }
 
     /// Whether a policy would keep the caller from ever changing it again.
-    pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &str) -> bool {
+    pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &KeyArn) -> bool {
         let subject = Subject::NewPolicy { arn, policy };
         self.ask("kms:PutKeyPolicy", subject, None, None, decide).is_err()
     }
@@ -82,10 +83,9 @@ impl Call<'_> {
     /// The caller's identity policies, by name.
     pub(crate) fn identity_policies(&self) -> Vec<(&PolicyName, &IdentityPolicy)> {
         match self.caller.principal() {
-            Principal::User { name, .. } => self
+            Principal::User { account, name } => self
                 .state
-                .users
-                .get(name)
+                .user(account, name)
                 .map(|user| user.policies.iter().collect())
                 .unwrap_or_default(),
             _ => Vec::new(),
@@ -95,7 +95,7 @@ impl Call<'_> {
     /// The grants of a key that name the caller, or its account.
     pub(crate) fn grants_to_caller(&self, key: &Key) -> Vec<&Grant> {
         let grants = &self.state.grants;
-        if grants.count(key.id) == 0 {
+        if grants.count(&key.arn) == 0 {
             return Vec::new();
         }
         let principal = self.caller.principal();
@@ -104,7 +104,7 @@ impl Call<'_> {
             arns.push(Arn::iam_root(principal.account()).to_string());
         }
         let grantees = arns.iter().filter_map(|arn| GrantPrincipal::parse(arn).ok());
-        grantees.flat_map(|grantee| grants.to(key.id, &grantee)).collect()
+        grantees.flat_map(|grantee| grants.to(&key.arn, &grantee)).collect()
     }
 
     /// Puts the question together and lets `answer` answer it.
@@ -123,13 +123,12 @@ impl Call<'_> {
             Subject::NewPolicy { .. } | Subject::Identity { .. } => (None, Vec::new()),
         };
         let terms = &grants.iter().map(|grant| &grant.terms).collect::<Vec<_>>();
-        let account = &self.config.account;
         let resource = match subject {
             Subject::Key(Key { arn, policy, .. }) => {
-                Resource::Key { arn: arn.as_str(), account, policy, grants: terms }
+                Resource::Key { arn: arn.as_str(), account: arn.account(), policy, grants: terms }
             }
             Subject::NewPolicy { arn, policy } => {
-                Resource::Key { arn, account, policy, grants: &[] }
+                Resource::Key { arn: arn.as_str(), account: arn.account(), policy, grants: &[] }
             }
             Subject::Identity { arn } => Resource::Identity { arn },
         };

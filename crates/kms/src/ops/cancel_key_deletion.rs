@@ -11,16 +11,16 @@ use crate::state::Change;
 pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _cancelled_by = call.authorize("kms:CancelKeyDeletion", key)?;
     facts.parameters.push(Fact::KeyId(reference));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     if key.deletion_date().is_none() {
         let text = format!("{} is not pending deletion.", key.arn);
         return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
     }
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
     let reply = Reply::object(0).json("KeyId", key.arn.as_str()).finish();
-    Ok((reply, Change::DeletionCancelled(key.id)))
+    Ok((reply, Change::DeletionCancelled(key.arn.clone())))
 }

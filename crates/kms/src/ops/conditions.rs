@@ -60,7 +60,7 @@ struct Gathered<'a> {
 
 impl Gathered<'_> {
     fn add_caller(&mut self) {
-        let Call { caller, config, now, .. } = self.call;
+        let Call { caller, now, .. } = self.call;
         let (principal, add) = (caller.principal(), &mut self.context);
         add.add_principal(principal, caller.principal_id());
         // A service that calls for somebody has a name here instead of an address, and then AWS has no key.
@@ -72,12 +72,11 @@ impl Gathered<'_> {
         add.add(&ConditionKey::ViaAwsService, false);
         add.add(&ConditionKey::CurrentTime, *now);
         add.add(&ConditionKey::EpochTime, now.unix_seconds());
-        add.add(&ConditionKey::RequestedRegion, config.region.as_str());
+        add.add(&ConditionKey::RequestedRegion, caller.region().as_str());
     }
 
     fn add_key(&mut self, key: &Key) {
-        let Call { config, state, .. } = self.call;
-        let facts = key.metadata(config).to_record();
+        let facts = key.metadata().to_record();
         for (member, to) in [
             ("keySpec", ConditionKey::KeySpec),
             ("keySpec", ConditionKey::CustomerMasterKeySpec),
@@ -96,12 +95,12 @@ impl Gathered<'_> {
         if let Some(Json::Text(kind)) = regions.and_then(|it| described(it, "multiRegionKeyType")) {
             self.context.add(&ConditionKey::MultiRegionKeyType, kind.as_str());
         }
-        self.context.add(&ConditionKey::ResourceAccount, config.account.as_str());
+        self.context.add(&ConditionKey::ResourceAccount, key.arn.account().as_str());
         for Tag { tag_key, tag_value } in &key.tags {
             let tag = ConditionKey::ResourceTag(tag_key.clone());
             self.context.add(&tag, tag_value.as_str());
         }
-        for alias in state.aliases_of(key.id) {
+        for alias in self.call.state.aliases_of(&key.arn) {
             self.context.add(&ConditionKey::ResourceAliases, alias.as_str());
         }
     }
@@ -268,13 +267,14 @@ impl Gathered<'_> {
         let find = |member: &str| {
             let name = self.call.sent.member::<String>(member)?;
             let reference =
-                KeyReference::parse(&name, Naming::KeyOrAlias, self.call.config).ok()?;
-            self.call.find(&reference).ok().map(|key| key.id)
+                KeyReference::parse(&name, Naming::KeyOrAlias, self.call.home()).ok()?;
+            self.call.find(&reference).ok().map(|key| &key.arn)
         };
         let of_blob = || {
             let text = self.call.sent.member::<String>("CiphertextBlob")?;
             let bytes = crate::input::decode_base64(&text)?;
-            CiphertextBlob::parse(bytes).ok().map(|blob| blob.key_id())
+            let blob = CiphertextBlob::parse(bytes).ok()?;
+            self.call.find_by_id(blob.key_id()).map(|key| &key.arn)
         };
         let source = find("SourceKeyId").or_else(of_blob);
         if let (Some(source), Some(destination), Some(_)) = (source, find("DestinationKeyId"), key)

@@ -38,27 +38,27 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     if key.starts_with("alias/") {
         return Err(Refusal::validation("Aliases must refer to keys. Not aliases"));
     }
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
-    let alias_arn = name.arn(call.config);
+    let alias_arn = call.home().alias_arn(name.clone());
     let _named_by = call.authorize_identity("kms:CreateAlias", alias_arn.as_str())?;
     let _pointed_by = call.authorize("kms:CreateAlias", key)?;
-    facts.parameters = vec![Fact::AliasName(name.clone()), Fact::TargetKeyId(reference)];
-    facts.resources = vec![key.arn.clone(), alias_arn.clone()];
+    facts.parameters = vec![Fact::AliasName(name), Fact::TargetKeyId(reference)];
+    facts.resources = vec![key.arn.clone().into(), alias_arn.clone().into()];
     key.check_not_pending()?;
-    if call.state.aliases.contains_key(&name) {
+    if call.state.aliases.contains_key(&alias_arn) {
         let text = format!("An alias with the name {alias_arn} already exists");
         return Err(Refusal::new(ErrorCode::AlreadyExistsException, text));
     }
     check_quota(call, key)?;
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
-    let alias = Alias { target: key.id, created: call.now, updated: None };
-    Ok((Reply::empty(), Change::AliasCreated { name, alias }))
+    let alias = Alias { target: key.arn.clone(), created: call.now, updated: None };
+    Ok((Reply::empty(), Change::AliasCreated { arn: alias_arn, alias }))
 }
 
 /// Refuses if the key has as many aliases as it may.
 pub(super) fn check_quota(call: &Call<'_>, key: &Key) -> Result<(), Refusal> {
-    if call.state.aliases_of(key.id).count() < ALIASES_PER_KEY_MAX {
+    if call.state.aliases_of(&key.arn).count() < ALIASES_PER_KEY_MAX {
         return Ok(());
     }
     let text = format!("The key {} has {ALIASES_PER_KEY_MAX} aliases already.", key.arn);

@@ -138,18 +138,18 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         Request::read(input)?;
     let terms = GrantTerms { grantee: read_principal(&grantee)?, operations, constraint };
     let retiring = retiring.as_deref().map(read_principal).transpose()?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _granted_by = call.authorize_grant(key, &terms)?;
     facts.parameters = parameters(reference, &terms, retiring.as_ref(), name.as_ref());
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
-    check_fits_key(call, key, &terms)?;
+    check_fits_key(key, &terms)?;
     let same = |grant: &&Grant| {
         name.is_some() && (&grant.name, &grant.terms, &grant.retiring) == (&name, &terms, &retiring)
     };
-    let existing = call.state.grants.of_key(key.id, None).find(same).cloned();
-    if existing.is_none() && call.state.grants.count(key.id) >= GRANTS_PER_KEY_MAX {
+    let existing = call.state.grants.of_key(&key.arn, None).find(same).cloned();
+    if existing.is_none() && call.state.grants.count(&key.arn) >= GRANTS_PER_KEY_MAX {
         let text = format!("The key {} has {GRANTS_PER_KEY_MAX} grants already.", key.arn);
         return Err(Refusal::new(ErrorCode::LimitExceededException, text));
     }
@@ -163,13 +163,13 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         created: call.now,
     });
     let token =
-        grant_token::issue((key.id, &grant.id), &call.config.origin, call.root_key, call.random);
+        grant_token::issue((&key.arn, grant.id), &call.config.origin, call.root_key, call.random);
     facts.elements = vec![Fact::GrantId(grant.id), Fact::KeyArn(key.arn.clone())];
     let reply = Reply::object(token.len())
         .secret_text("GrantToken", &token)
         .json("GrantId", grant.id.to_string())
         .finish();
-    Ok((reply, Change::GrantCreated { key: key.id, grant: Box::new(grant) }))
+    Ok((reply, Change::GrantCreated { key: key.arn.clone(), grant: Box::new(grant) }))
 }
 
 fn parameters(
@@ -198,8 +198,8 @@ pub(super) fn read_principal(text: &str) -> Result<GrantPrincipal, Refusal> {
 }
 
 /// Refuses operations that a key of this kind does not have, and a constraint where there are no encryption contexts.
-fn check_fits_key(call: &Call<'_>, key: &Key, terms: &GrantTerms) -> Result<(), Refusal> {
-    let facts = key.metadata(call.config).to_record();
+fn check_fits_key(key: &Key, terms: &GrantTerms) -> Result<(), Refusal> {
+    let facts = key.metadata().to_record();
     let text = |member| match described(&facts, member) {
         Some(Json::Text(text)) => text.as_str(),
         _ => "",

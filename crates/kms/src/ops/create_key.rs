@@ -11,7 +11,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::material::{Material, WrappedMaterial};
-use crate::names::KeyId;
+use crate::names::{KeyArn, KeyId};
 use crate::parameters::Description;
 use crate::reply::Reply;
 use crate::state::{Change, Key, KeyOrigin};
@@ -78,20 +78,20 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     facts.parameters = parameters(&request);
     let Request { kind, origin, description, policy, bypass_lockout_check, tags } = request;
     let id = KeyId::from_random(random_bytes(call.random));
-    let arn = id.arn(call.config);
+    let arn = call.home().key_arn(id);
     if let Some(policy) = policy.as_ref().filter(|_| !bypass_lockout_check) {
-        check_lockout(call, arn.as_str(), policy)?;
+        check_lockout(call, &arn, policy)?;
     }
-    let policy = policy.unwrap_or_else(|| KeyPolicy::default_for(&call.config.account));
+    let policy = policy.unwrap_or_else(|| KeyPolicy::default_for(arn.account()));
     let wrapped = match origin {
         KeyOrigin::AwsKms => Some(new_material(call, kind.spec(), id)?),
         KeyOrigin::External => None,
     };
     let attributes = (description, policy, tags.unwrap_or_default());
-    let key = Key::new((id, arn.clone()), call.now, kind, attributes, wrapped);
-    let metadata = key.metadata(call.config);
+    let key = Key::new(arn.clone(), call.now, kind, attributes, wrapped);
+    let metadata = key.metadata();
     let reply = Reply::object(1024).nested("KeyMetadata", metadata.to_reply()).finish();
-    facts.resources.push(arn);
+    facts.resources.push(arn.into());
     facts.elements.push(Fact::KeyMetadata(Box::new(metadata)));
     Ok((reply, Change::KeyCreated(Box::new(key))))
 }
@@ -124,7 +124,11 @@ fn parameters(request: &Request) -> Vec<Fact> {
 }
 
 /// Refuses a policy after which its writer could not change it any more.
-pub(super) fn check_lockout(call: &Call<'_>, arn: &str, policy: &KeyPolicy) -> Result<(), Refusal> {
+pub(super) fn check_lockout(
+    call: &Call<'_>,
+    arn: &KeyArn,
+    policy: &KeyPolicy,
+) -> Result<(), Refusal> {
     if call.is_locked_out_by(policy, arn) {
         Err(Refusal::new(
             ErrorCode::MalformedPolicyDocumentException,

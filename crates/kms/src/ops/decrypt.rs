@@ -43,7 +43,7 @@ impl Request {
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { key, ciphertext, context, algorithm, dry_run } = Request::read(input)?;
     let reference =
-        key.map(|key| KeyReference::parse(&key, Naming::KeyOrAlias, call.config)).transpose()?;
+        key.map(|key| KeyReference::parse(&key, Naming::KeyOrAlias, call.home())).transpose()?;
     let ciphertext = Ciphertext::new(ciphertext, algorithm);
     let parameters = |reference| {
         let mut facts = vec![
@@ -60,7 +60,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     };
     let authorized = call.authorize("kms:Decrypt", key)?;
     facts.parameters = parameters(reference.map(Fact::KeyId));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     ciphertext.check("Decrypt", key, &context)?;
     if ciphertext.is_ignored() {
         end_rehearsal(dry_run)?;
@@ -154,7 +154,7 @@ impl Ciphertext {
         match (reference, self) {
             (Some(reference), _) => call.find(reference).map(Some),
             (None, Self::Symmetric(Ok(blob))) => {
-                let key = call.state.keys.get(&blob.key_id());
+                let key = call.find_by_id(blob.key_id());
                 key.map(Some).ok_or_else(no_such_key_or_not_yours)
             }
             (None, Self::Symmetric(Err(NotABlob))) => Ok(None),
@@ -176,7 +176,7 @@ impl Ciphertext {
         key.check_usage(KeyUsage::EncryptDecrypt, operation)?;
         if let Self::Symmetric(blob) = self {
             let blob = blob.as_ref().map_err(|NotABlob| invalid_ciphertext())?;
-            if blob.key_id() != key.id {
+            if blob.key_id() != key.id() {
                 return Err(incorrect_key());
             }
         }

@@ -5,25 +5,26 @@ use super::{Call, Changed};
 use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::names::{AliasName, no_such_alias};
+use crate::names::{AliasArn, AliasName, no_such_alias};
 use crate::reply::Reply;
 use crate::state::{Change, Key};
 
 pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
     let name = read_alias_name(&mut input);
     let name = AliasName::new(&input.finish(name)?)?;
-    let key = find_alias(call, &name)?;
-    let alias_arn = name.arn(call.config);
+    let alias_arn = call.home().alias_arn(name.clone());
+    let key = find_alias(call, &alias_arn)?;
     let _unnamed_by = call.authorize_identity("kms:DeleteAlias", alias_arn.as_str())?;
     let _taken_by = call.authorize("kms:DeleteAlias", key)?;
-    facts.parameters.push(Fact::AliasName(name.clone()));
-    facts.resources = vec![alias_arn, key.arn.clone()];
+    facts.parameters.push(Fact::AliasName(name));
+    facts.resources = vec![alias_arn.clone().into(), key.arn.clone().into()];
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
-    Ok((Reply::empty(), Change::AliasDeleted(name)))
+    Ok((Reply::empty(), Change::AliasDeleted(alias_arn)))
 }
 
 /// The key that an alias points at.
-pub(super) fn find_alias<'a>(call: &Call<'a>, name: &AliasName) -> Result<&'a Key, Refusal> {
-    let target = call.state.aliases.get(name).and_then(|alias| call.state.keys.get(&alias.target));
-    target.ok_or_else(|| no_such_alias(name.arn(call.config).as_str()))
+pub(super) fn find_alias<'a>(call: &Call<'a>, alias: &AliasArn) -> Result<&'a Key, Refusal> {
+    let found = call.state.aliases.get(alias);
+    let target = found.and_then(|alias| call.state.keys.get(&alias.target));
+    target.ok_or_else(|| no_such_alias(alias.as_str()))
 }

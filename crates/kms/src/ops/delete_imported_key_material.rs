@@ -13,12 +13,12 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let key = input.text("KeyId", KEY_ID_CHARS);
     let named = read_material_id(&mut input);
     let (key, named) = input.finish((key, named))?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _deleted_by = call.authorize("kms:DeleteImportedKeyMaterial", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.parameters.extend(named.map(|id| Fact::Material("KeyMaterialId", id)));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_external()?;
     if named.is_some_and(|id| key.materials.find(id).is_none()) {
         let text = format!("The key {} has no such key material.", key.arn);
@@ -32,5 +32,5 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
         .json("KeyId", key.arn.as_str())
         .maybe(material, |reply, id| reply.json("KeyMaterialId", id.to_string()))
         .finish();
-    Ok((reply, Change::MaterialDeleted { key: key.id, material }))
+    Ok((reply, Change::MaterialDeleted { key: key.arn.clone(), material }))
 }

@@ -37,12 +37,12 @@ impl Request {
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { key, algorithm, public_key, dry_run } = Request::read(input)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let authorized = call.authorize("kms:DeriveSharedSecret", key)?;
     facts.parameters =
         vec![Fact::KeyId(reference), Fact::Word("KeyAgreementAlgorithm", algorithm.as_str())];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
     key.check_usage(KeyUsage::KeyAgreement, "DeriveSharedSecret")?;
     let secret = key.secret_key(&authorized, call.root_key)?;

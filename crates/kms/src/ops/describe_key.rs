@@ -16,11 +16,11 @@ pub(super) fn run(
     check_grant_tokens_and_recipient(&mut input)?;
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let _described_to = call.authorize("kms:DescribeKey", key)?;
     facts.parameters.push(Fact::KeyId(reference));
-    facts.resources.push(key.arn.clone());
-    let metadata = key.metadata(call.config).to_reply();
+    facts.resources.push(key.arn.clone().into());
+    let metadata = key.metadata().to_reply();
     Ok(Reply::object(1024).nested("KeyMetadata", metadata).finish())
 }

@@ -40,7 +40,7 @@ impl Request {
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { key, plaintext, context, algorithm, dry_run } = Request::read(input)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let authorized = call.authorize("kms:Encrypt", key)?;
     facts.parameters = vec![
@@ -48,7 +48,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
         Fact::Context("EncryptionContext", context.clone()),
         Fact::Word("EncryptionAlgorithm", algorithm.as_str()),
     ];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     let under = Under { key, authorized: &authorized, algorithm, context: &context };
     under.check("Encrypt")?;
     under.check_fits(&plaintext)?;
@@ -101,7 +101,7 @@ impl Under<'_> {
             return public_key.encrypt(*algorithm, plaintext).map_err(|_| Refusal::internal());
         }
         let material = key.material(authorized, call.root_key)?;
-        let blob = CiphertextBlob::encrypt(key.id, &material, context, plaintext, call.random);
+        let blob = CiphertextBlob::encrypt(key.id(), &material, context, plaintext, call.random);
         Ok(blob.into_bytes())
     }
 

@@ -93,7 +93,7 @@ fn generate<'a>(
     facts: &mut Facts,
 ) -> Result<(DataKey, impl Fn(&DataKey) -> Reply + use<'a>), Refusal> {
     let Request { key, size, context, dry_run } = Request::read(input)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let authorized = call.authorize(&format!("kms:{operation}"), key)?;
     facts.parameters = vec![
@@ -101,14 +101,14 @@ fn generate<'a>(
         size.fact(),
         Fact::Context("EncryptionContext", context.clone()),
     ];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
     check_makes_data_keys(key, operation)?;
     let material = key.material(&authorized, call.root_key)?;
     end_rehearsal(dry_run)?;
     let mut plaintext = Zeroizing::new(vec![0; size.bytes() as usize]);
     call.random.fill(&mut plaintext);
-    let blob = CiphertextBlob::encrypt(key.id, &material, &context, &plaintext, call.random);
+    let blob = CiphertextBlob::encrypt(key.id(), &material, &context, &plaintext, call.random);
     facts.additional.push(Fact::Material("KeyMaterialId", material.id()));
     let material = material.id();
     let common = move |data_key: &DataKey| {

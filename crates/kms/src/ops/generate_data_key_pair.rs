@@ -70,7 +70,7 @@ fn generate(
     show: impl Fn(Reply, &SecretKey) -> Reply,
 ) -> Result<Reply, Refusal> {
     let Request { key, spec, context, dry_run } = Request::read(input)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let authorized = call.authorize(&format!("kms:{operation}"), key)?;
     facts.parameters = vec![
@@ -78,7 +78,7 @@ fn generate(
         Fact::Context("EncryptionContext", context.clone()),
         Fact::KeyId(reference),
     ];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
     check_makes_data_keys(key, operation)?;
     end_rehearsal(dry_run)?;
@@ -86,7 +86,7 @@ fn generate(
     let public_key = secret.public_key().ok().flatten().ok_or_else(Refusal::internal)?;
     let private_key = secret.to_pkcs8();
     let material = key.material(&authorized, call.root_key)?;
-    let blob = CiphertextBlob::encrypt(key.id, &material, &context, &private_key, call.random);
+    let blob = CiphertextBlob::encrypt(key.id(), &material, &context, &private_key, call.random);
     facts.additional.push(Fact::Material("KeyMaterialId", material.id()));
     let bytes = blob.as_bytes().len() + private_key.len() + public_key.len();
     let reply = Reply::object(bytes).blob("PrivateKeyCiphertextBlob", blob.as_bytes());

@@ -40,12 +40,12 @@ impl MacRequest {
         call: &'a Call<'_>,
         facts: &mut Facts,
     ) -> Result<(&'a Key, SecretKey), Refusal> {
-        let reference = KeyReference::parse(&self.key, Naming::KeyOrAlias, call.config)?;
+        let reference = KeyReference::parse(&self.key, Naming::KeyOrAlias, call.home())?;
         let key = call.find(&reference)?;
         let authorized = call.authorize(&format!("kms:{operation}"), key)?;
         facts.parameters =
             vec![Fact::Word("MacAlgorithm", self.algorithm.as_str()), Fact::KeyId(reference)];
-        facts.resources.push(key.arn.clone());
+        facts.resources.push(key.arn.clone().into());
         key.check_enabled()?;
         key.check_usage(KeyUsage::GenerateVerifyMac, operation)?;
         key.check_authenticates(self.algorithm)?;

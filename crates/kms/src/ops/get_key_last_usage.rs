@@ -16,12 +16,12 @@ pub(super) fn run(
 ) -> Result<Reply, Refusal> {
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _told_to = call.authorize("kms:GetKeyLastUsage", key)?;
     facts.parameters.push(Fact::KeyId(reference));
-    facts.resources.push(key.arn.clone());
-    let usage = Reply::object(0).maybe(call.last_uses.of(key.id), |reply, last| {
+    facts.resources.push(key.arn.clone().into());
+    let usage = Reply::object(0).maybe(call.last_uses.of(&key.arn), |reply, last| {
         reply
             .json("Operation", last.operation.as_str())
             .time("Timestamp", last.time)
@@ -29,7 +29,7 @@ pub(super) fn run(
             .json("KmsRequestId", last.request_id.to_string())
     });
     Ok(Reply::object(0)
-        .json("KeyId", key.id.to_string())
+        .json("KeyId", key.id().to_string())
         .nested("KeyLastUsage", usage)
         .time("TrackingStartDate", key.created)
         .time("KeyCreationDate", key.created)

@@ -17,11 +17,11 @@ pub(super) fn run(
     let name = read_policy_name(&mut input);
     let key = input.finish(key)?;
     name?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _read_by = call.authorize("kms:GetKeyPolicy", key)?;
     facts.parameters = vec![Fact::KeyId(reference), Fact::PolicyNameDefault];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     let policy = key.policy.as_str();
     Ok(Reply::object(policy.len()).json("Policy", policy).json("PolicyName", "default").finish())
 }

@@ -15,11 +15,11 @@ pub(super) fn run(
 ) -> Result<Reply, Refusal> {
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _told_to = call.authorize("kms:GetKeyRotationStatus", key)?;
     facts.parameters.push(Fact::KeyId(reference));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
     key.check_made_here()?;
     let schedule = key.rotation.filter(|_| key.deletion_date().is_none());

@@ -27,7 +27,7 @@ pub(super) fn run(
         let text = format!("WrappingAlgorithm {} is not supported.", algorithm.as_str());
         return Err(Refusal::new(ErrorCode::UnsupportedOperationException, text));
     }
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _given_to = call.authorize("kms:GetParametersForImport", key)?;
     facts.parameters = vec![
@@ -35,12 +35,12 @@ pub(super) fn run(
         Fact::Word("WrappingAlgorithm", algorithm.as_str()),
         Fact::Word("WrappingKeySpec", spec.as_str()),
     ];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_external()?;
     key.check_not_pending()?;
     let valid_to = call.now.unix_nanos().saturating_add(VALID_NANOS);
     let token = ImportToken {
-        key: key.id,
+        key: key.arn.clone(),
         valid_to: Timestamp::from_unix_nanos(valid_to),
         algorithm,
         spec,

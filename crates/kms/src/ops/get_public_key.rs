@@ -16,11 +16,11 @@ pub(super) fn run(
     check_grant_tokens_and_recipient(&mut input)?;
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
     let key = call.find(&reference)?;
     let _shown_to = call.authorize("kms:GetPublicKey", key)?;
     facts.parameters = vec![Fact::KeyId(reference)];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     // AWS shows the public key of a disabled key, whatever its table of key states says.
     key.check_not_pending()?;
     let Some(public_key) = key.public_key() else {

@@ -91,11 +91,11 @@ impl Request {
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
     let request = Request::read(input)?;
     let expires = request.expiry(call.now)?;
-    let reference = KeyReference::parse(&request.key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&request.key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _imported_by = call.authorize("kms:ImportKeyMaterial", key)?;
     facts.parameters = parameters(reference, &request);
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_external()?;
     key.check_not_pending()?;
     check_kind(key, &request)?;
@@ -110,7 +110,10 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         .json("KeyId", key.arn.as_str())
         .json("KeyMaterialId", material.id.to_string())
         .finish();
-    Ok((reply, Change::MaterialImported { key: key.id, material: Box::new(material), import }))
+    Ok((
+        reply,
+        Change::MaterialImported { key: key.arn.clone(), material: Box::new(material), import },
+    ))
 }
 
 /// Refuses what only symmetric keys have.
@@ -132,7 +135,7 @@ fn check_kind(key: &Key, request: &Request) -> Result<(), Refusal> {
 /// The material in the request, wrapped by the root key instead.
 fn unwrap(call: &Call<'_>, key: &Key, request: &Request) -> Result<WrappedMaterial, Refusal> {
     let token = ImportToken::open(&request.token, call.config, call.root_key);
-    let token = token.filter(|token| token.key == key.id);
+    let token = token.filter(|token| token.key == key.arn);
     let token = token.ok_or(Refusal::bare(ErrorCode::InvalidImportTokenException))?;
     if token.valid_to <= call.now {
         return Err(Refusal::bare(ErrorCode::ExpiredImportTokenException));
@@ -140,7 +143,7 @@ fn unwrap(call: &Call<'_>, key: &Key, request: &Request) -> Result<WrappedMateri
     let bytes = token.unwrap(&request.wrapped);
     let bytes = bytes.ok_or(Refusal::bare(ErrorCode::InvalidCiphertextException))?;
     let spec = key.kind.spec();
-    WrappedMaterial::import(spec, &bytes, key.id, call.root_key, call.random).ok_or_else(|| {
+    WrappedMaterial::import(spec, &bytes, key.id(), call.root_key, call.random).ok_or_else(|| {
         let text = format!("The key material is not valid for key spec {}.", spec.as_str());
         Refusal::new(ErrorCode::IncorrectKeyMaterialException, text)
     })

@@ -1,4 +1,4 @@
-//! `ListAliases`: all aliases, or those of one key, page by page, in order of name.
+//! `ListAliases`: all aliases of the caller's account and Region, or those of one key, page by page, in order of name.
 
 use std::ops::Bound;
 
@@ -7,10 +7,9 @@ use super::{Call, KEY_ID_CHARS};
 use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::names::{AliasName, KeyReference, Naming};
+use crate::names::{ALIAS, KeyReference, Naming};
 use crate::parameters::Marker;
 use crate::reply::Reply;
-use crate::state::Alias;
 
 const LIMIT_DEFAULT: u32 = 50;
 
@@ -34,26 +33,27 @@ impl Request {
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { key, limit, marker } = Request::read(input)?;
     let reference =
-        key.map(|key| KeyReference::parse(&key, Naming::KeyOnly, call.config)).transpose()?;
+        key.map(|key| KeyReference::parse(&key, Naming::KeyOnly, call.home())).transpose()?;
     let of_key = reference.as_ref().map(|reference| call.find(reference)).transpose()?;
     let _listed_to = call.authorize_identity("kms:ListAliases", "*")?;
-    let start = marker
-        .as_ref()
-        .map_or(Bound::Unbounded, |marker| Bound::Excluded(marker.name().to_owned()));
+    let start = match &marker {
+        None => Bound::Included(call.home().arn_text(ALIAS)),
+        Some(marker) => Bound::Excluded(call.home().arn_text(marker.name())),
+    };
     facts.parameters.extend(reference.map(Fact::KeyId));
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
     let bounds = (start.as_ref().map(String::as_str), Bound::Unbounded);
-    let wanted =
-        |(_, alias): &(&AliasName, &Alias)| of_key.is_none_or(|key| key.id == alias.target);
-    let rest = call.state.aliases.range::<str, _>(bounds).filter(wanted);
+    let rest = call.state.aliases.range::<str, _>(bounds);
+    let rest = rest.take_while(|(arn, _)| arn.place() == call.home());
+    let rest = rest.filter(|(_, alias)| of_key.is_none_or(|key| key.arn == alias.target));
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let page = Page::take(rest, limit, |(name, _)| name.as_str().to_owned());
-    Ok(page.reply("Aliases", |(name, alias)| {
+    let page = Page::take(rest, limit, |(arn, _)| arn.name().as_str().to_owned());
+    Ok(page.reply("Aliases", |(arn, alias)| {
         Reply::object(0)
-            .json("AliasName", name.as_str())
-            .json("AliasArn", name.arn(call.config).as_str())
-            .json("TargetKeyId", alias.target.to_string())
+            .json("AliasName", arn.name().as_str())
+            .json("AliasArn", arn.as_str())
+            .json("TargetKeyId", alias.target.id().to_string())
             .time("CreationDate", alias.created)
             .time("LastUpdatedDate", alias.updated.unwrap_or(alias.created))
     }))

@@ -7,7 +7,7 @@ use super::{Call, KEY_ID_CHARS};
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::names::{KeyId, KeyReference, Naming};
+use crate::names::{KeyArn, KeyReference, Naming};
 use crate::parameters::Marker;
 use crate::reply::Reply;
 use crate::state::{Grant, GrantId};
@@ -44,7 +44,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     let grantee = grantee.as_deref().map(read_principal).transpose()?;
     let after = marker.as_ref().map(|marker| GrantId::parse(marker.name()).ok_or_else(no_marker));
     let after = after.transpose()?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _listed_to = call.authorize("kms:ListGrants", key)?;
     facts.parameters.push(Fact::KeyId(reference));
@@ -52,15 +52,15 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(wanted.map(Fact::GrantId));
     facts.parameters.extend(grantee.clone().map(Fact::GranteePrincipal));
-    facts.resources.push(key.arn.clone());
-    let mut rest = call.state.grants.of_key(key.id, after.as_ref()).filter(|grant| {
+    facts.resources.push(key.arn.clone().into());
+    let mut rest = call.state.grants.of_key(&key.arn, after.as_ref()).filter(|grant| {
         wanted.as_ref().is_none_or(|wanted| *wanted == grant.id)
             && grantee.as_ref().is_none_or(|grantee| *grantee == grant.terms.grantee)
     });
     let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
     let page = rest.by_ref().take(limit).collect::<Vec<_>>();
     let next = rest.next().and(page.last()).map(|grant| Marker::after(&grant.id.to_string()));
-    Ok(reply(page.iter().map(|grant| describe(call, key.id, grant)), next))
+    Ok(reply(page.iter().map(|grant| describe(&key.arn, grant)), next))
 }
 
 /// A page of grants.
@@ -73,7 +73,7 @@ pub(super) fn reply(grants: impl Iterator<Item = Reply>, next: Option<Marker>) -
 }
 
 /// A grant as both lists tell it; a name is empty if there is none.
-pub(super) fn describe(call: &Call<'_>, key: KeyId, grant: &Grant) -> Reply {
+pub(super) fn describe(key: &KeyArn, grant: &Grant) -> Reply {
     let Grant { id, terms, retiring, name, issuer, created } = grant;
     let operations = terms.operations.iter().map(|operation| operation.as_str());
     let constraint = terms.constraint.as_ref().map(|constraint| {
@@ -83,7 +83,7 @@ pub(super) fn describe(call: &Call<'_>, key: KeyId, grant: &Grant) -> Reply {
         Json::object().with(constraint.kind(), pairs)
     });
     Reply::object(512)
-        .json("KeyId", key.arn(call.config).as_str())
+        .json("KeyId", key.as_str())
         .json("GrantId", id.to_string())
         .json("Name", name.as_ref().map_or("", |name| name.0.as_str()))
         .time("CreationDate", *created)

@@ -17,13 +17,13 @@ pub(super) fn run(
     let limit = input.integer("Limit", 1..=1000);
     let marker = Marker::read(&mut input)?;
     let (key, limit) = input.finish((key, limit))?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _listed_to = call.authorize("kms:ListKeyPolicies", key)?;
     let names = if marker.is_none() { vec!["default"] } else { Vec::new() };
     facts.parameters.push(Fact::KeyId(reference));
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     Ok(Reply::object(0).json("PolicyNames", names).json("Truncated", false).finish())
 }

@@ -34,7 +34,7 @@ impl Request {
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { key, include, limit, marker } = Request::read(input)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _listed_to = call.authorize("kms:ListKeyRotations", key)?;
     let rest = key.materials.iter().skip(place_behind(key, marker.as_ref())?);
@@ -42,7 +42,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     facts.parameters.extend(include.map(Fact::IncludeKeyMaterial));
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
     let all = include == Some(IncludeKeyMaterial::All);
     let rest = rest.filter(|material| all || material.rotation.is_some());
@@ -68,7 +68,7 @@ fn entry(key: &Key, material: &KeyMaterial) -> Reply {
     };
     let imported = if material.wrapped().is_some() { "IMPORTED" } else { "PENDING_IMPORT" };
     Reply::object(0)
-        .json("KeyId", key.id.to_string())
+        .json("KeyId", key.id().to_string())
         .json("KeyMaterialId", material.id().to_string())
         .maybe(material.import.as_ref(), |reply, import| {
             reply

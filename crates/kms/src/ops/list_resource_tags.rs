@@ -22,14 +22,14 @@ pub(super) fn run(
     let limit = input.integer("Limit", 1..=LIMIT_MAX);
     let marker = Marker::read(&mut input)?;
     let (key, limit) = input.finish((key, limit))?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _listed_to = call.authorize("kms:ListResourceTags", key)?;
     let behind = marker.as_ref().map(|marker| marker.name().to_owned());
     facts.parameters.push(Fact::KeyId(reference));
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     let mut tags = key.tags.iter().collect::<Vec<_>>();
     tags.sort_by(|one, other| one.tag_key.cmp(&other.tag_key));
     let rest =

@@ -1,4 +1,4 @@
-//! `ListRetirableGrants`: the grants, on whatever key, that a principal may retire because they say so.
+//! `ListRetirableGrants`: the grants, on whatever key in the Region, that a principal may retire because they say so.
 
 use super::Call;
 use super::create_grant::read_principal;
@@ -6,7 +6,7 @@ use super::list_grants::{LIMIT_DEFAULT, describe, no_marker, reply};
 use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::names::KeyId;
+use crate::names::KeyArn;
 use crate::parameters::Marker;
 use crate::reply::Reply;
 use crate::state::GrantId;
@@ -29,17 +29,18 @@ pub(super) fn run(
     facts.parameters.extend(limit.map(Fact::Limit));
     facts.parameters.extend(marker.map(Fact::Marker));
     let mut rest = call.state.grants.all().filter(|(key, grant)| {
-        grant.retiring.as_ref() == Some(&principal)
-            && after.as_ref().is_none_or(|(last, id)| (key, &grant.id) > (last, id))
+        key.place().region() == call.home().region()
+            && grant.retiring.as_ref() == Some(&principal)
+            && after.as_ref().is_none_or(|(last, id)| (*key, &grant.id) > (last, id))
     });
     let limit = limit.unwrap_or(LIMIT_DEFAULT) as usize;
     let page = rest.by_ref().take(limit).collect::<Vec<_>>();
-    let place = |(key, grant): &(KeyId, &crate::state::Grant)| format!("{key}/{}", grant.id);
+    let place = |(key, grant): &(&KeyArn, &crate::state::Grant)| format!("{key}/{}", grant.id);
     let next = rest.next().and(page.last()).map(|last| Marker::after(&place(last)));
-    Ok(reply(page.iter().map(|(key, grant)| describe(call, *key, grant)), next))
+    Ok(reply(page.iter().map(|(key, grant)| describe(key, grant)), next))
 }
 
-fn read_place(marker: &Marker) -> Option<(KeyId, GrantId)> {
-    let (key, grant) = marker.name().split_once('/')?;
-    Some((KeyId::parse(key)?, GrantId::parse(grant)?))
+fn read_place(marker: &Marker) -> Option<(KeyArn, GrantId)> {
+    let (key, grant) = marker.name().rsplit_once('/')?;
+    Some((KeyArn::parse(key)?, GrantId::parse(grant)?))
 }

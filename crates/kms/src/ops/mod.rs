@@ -66,7 +66,7 @@ use crate::facts::Facts;
 use crate::iam;
 use crate::input::{Input, Sent};
 use crate::last_use::LastUses;
-use crate::names::{KeyReference, Target, no_such_alias, no_such_key};
+use crate::names::{KeyId, KeyReference, Place, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
 use crate::{Caller, Config, RootKey, sts};
@@ -219,21 +219,31 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The key that a reference names.
+    /// Where the call is made: names without an account and a Region are looked for here, and lists tell what is here.
+    pub(crate) fn home(&self) -> &Place {
+        self.caller.home()
+    }
+
+    /// The key that a reference names, whoever owns it: whether the caller may use it is decided next.
     pub(crate) fn find(&self, reference: &KeyReference) -> Result<&Key, Refusal> {
-        let id = match reference.target() {
-            Target::Key(id) => *id,
-            Target::Alias(name) => {
-                if let Some(alias) = self.state.aliases.get(name.as_str()) {
-                    alias.target
-                } else {
-                    let Config { region, account, .. } = self.config;
-                    let arn = keytrail_event::Arn::kms_alias(region, account, name);
-                    return Err(no_such_alias(&arn.to_string()));
-                }
-            }
-        };
-        self.state.keys.get(&id).ok_or_else(|| no_such_key(id.arn(self.config).as_str()))
+        let arn = reference.arn();
+        if !reference.is_alias() {
+            return self.state.keys.get(arn).ok_or_else(|| no_such_key(arn));
+        }
+        let alias = self.state.aliases.get(arn).ok_or_else(|| no_such_alias(arn))?;
+        self.state.keys.get(&alias.target).ok_or_else(|| no_such_key(alias.target.as_str()))
+    }
+
+    /// The key with this id in the Region of the call: the caller's, else the one of another account.
+    pub(crate) fn find_by_id(&self, id: KeyId) -> Option<&Key> {
+        let home = self.home();
+        let in_place = |place: &Place| self.state.keys.get(place.key_arn_text(id).as_str());
+        let others = self.state.accounts.keys().filter(|account| *account != home.account());
+        in_place(home).or_else(|| {
+            let mut others =
+                others.map(|account| Place::new(account.clone(), home.region().clone()));
+            others.find_map(|place| in_place(&place))
+        })
     }
 }
 

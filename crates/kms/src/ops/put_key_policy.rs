@@ -33,7 +33,7 @@ impl Request {
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
     let Request { key, policy, bypass_lockout_check } = Request::read(input)?;
     let policy = parse_policy(&policy)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _put_by = call.authorize("kms:PutKeyPolicy", key)?;
     facts.parameters = vec![
@@ -42,11 +42,11 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         Fact::Policy(policy.clone()),
         Fact::BypassPolicyLockoutSafetyCheck(bypass_lockout_check),
     ];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     if !bypass_lockout_check {
-        check_lockout(call, key.arn.as_str(), &policy)?;
+        check_lockout(call, &key.arn, &policy)?;
     }
-    Ok((Reply::empty(), Change::KeyPolicyPut { key: key.id, policy }))
+    Ok((Reply::empty(), Change::KeyPolicyPut { key: key.arn.clone(), policy }))
 }
 
 /// A key has one policy, and it is called `default`.

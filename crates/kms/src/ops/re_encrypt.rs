@@ -73,7 +73,7 @@ fn parameters(
 
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Result<Reply, Refusal> {
     let Request { ciphertext, source, destination, dry_run } = Request::read(input)?;
-    let parse = |key: &str| KeyReference::parse(key, Naming::KeyOrAlias, call.config);
+    let parse = |key: &str| KeyReference::parse(key, Naming::KeyOrAlias, call.home());
     let source_key = source.key.as_deref().map(parse).transpose()?;
     let destination_key = parse(&destination.key)?;
     let ciphertext = Ciphertext::new(ciphertext, source.algorithm);
@@ -86,7 +86,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     let may_read = call.authorize("kms:ReEncryptFrom", from)?;
     let may_write = call.authorize("kms:ReEncryptTo", to)?;
     facts.parameters = parameters((&source, source_key), (&destination, Some(destination_key)));
-    facts.resources.extend([from.arn.clone(), to.arn.clone()]);
+    facts.resources.extend([from, to].map(|key| key.arn.clone().into()));
     let under = Under {
         key: to,
         authorized: &may_write,

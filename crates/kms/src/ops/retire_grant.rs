@@ -48,7 +48,7 @@ impl Request {
 pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Changed {
     let request = Request::read(input)?;
     let (key, id) = find(call, &request)?;
-    let grant = call.state.grants.find(key.id, &id);
+    let grant = call.state.grants.find(&key.arn, &id);
     let Some(grant) = grant else {
         return Err(match request.token {
             // Which grant an old token was for is not for everybody to know.
@@ -59,9 +59,9 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     let _retired_by = call.authorize_retirement(key, grant)?;
     // AWS records no parameters: one of them is a token.
     facts.additional.push(Fact::GrantId(id));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     end_rehearsal(request.dry_run)?;
-    Ok((Reply::empty(), Change::GrantEnded { key: key.id, grant: id }))
+    Ok((Reply::empty(), Change::GrantEnded { key: key.arn.clone(), grant: id }))
 }
 
 /// The key and the id of the grant that is meant: by its token, or by both.
@@ -74,7 +74,7 @@ fn find<'a>(call: &'a Call<'_>, request: &Request) -> Result<(&'a Key, GrantId),
             Ok((key.ok_or_else(gone)?, grant))
         }
         Request { token: None, key: Some(key), grant: Some(grant), .. } => {
-            let reference = KeyReference::parse(key, Naming::KeyOnly, call.config)?;
+            let reference = KeyReference::parse(key, Naming::KeyOnly, call.home())?;
             Ok((call.find(&reference)?, read_grant_id(grant)?))
         }
         _ => Err(Refusal::validation(

@@ -13,15 +13,15 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let grant = input.text("GrantId", 1..=128);
     let dry_run = input.flag("DryRun");
     let (key, grant, dry_run) = input.finish((key, grant, dry_run))?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _revoked_by = call.authorize("kms:RevokeGrant", key)?;
     let id = read_grant_id(&grant)?;
     facts.parameters = vec![Fact::KeyId(reference), Fact::GrantId(id)];
-    facts.resources.push(key.arn.clone());
-    if call.state.grants.find(key.id, &id).is_none() {
+    facts.resources.push(key.arn.clone().into());
+    if call.state.grants.find(&key.arn, &id).is_none() {
         return Err(no_such_grant(&id.to_string()));
     }
     end_rehearsal(dry_run)?;
-    Ok((Reply::empty(), Change::GrantEnded { key: key.id, grant: id }))
+    Ok((Reply::empty(), Change::GrantEnded { key: key.arn.clone(), grant: id }))
 }

@@ -21,11 +21,11 @@ const CONFLICT_NANOS: u64 = 20 * 60 * 1_000_000_000;
 pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _rotated_by = call.authorize("kms:RotateKeyOnDemand", key)?;
     facts.parameters.push(Fact::KeyId(reference));
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
     key.check_enabled()?;
     check_alone(call, key)?;
@@ -43,7 +43,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     }
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
     let reply = Reply::object(0).json("KeyId", key.arn.as_str()).finish();
-    Ok((reply, Change::RotationRequested { key: key.id, date: call.now }))
+    Ok((reply, Change::RotationRequested { key: key.arn.clone(), date: call.now }))
 }
 
 /// Refuses beside another rotation, one that is under way or one that is near.

@@ -17,11 +17,11 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let key = input.text("KeyId", KEY_ID_CHARS);
     let days = input.integer("PendingWindowInDays", 7..=30).unwrap_or(WINDOW_DAYS_DEFAULT);
     let (key, days) = input.finish((key, days))?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _scheduled_by = call.authorize("kms:ScheduleKeyDeletion", key)?;
     facts.parameters = vec![Fact::KeyId(reference), Fact::PendingWindowInDays(days)];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_not_pending()?;
     let date = call.now.unix_nanos().saturating_add(u64::from(days) * NANOS_PER_DAY);
     let date = Timestamp::from_unix_nanos(date);
@@ -37,5 +37,5 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
         .json("KeyState", "PendingDeletion")
         .json("PendingWindowInDays", days)
         .finish();
-    Ok((reply, Change::DeletionScheduled { key: key.id, date }))
+    Ok((reply, Change::DeletionScheduled { key: key.arn.clone(), date }))
 }

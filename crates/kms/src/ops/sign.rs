@@ -50,7 +50,7 @@ impl SigningRequest {
         call: &'a Call<'_>,
         facts: &mut Facts,
     ) -> Result<Checked<'a>, Refusal> {
-        let reference = KeyReference::parse(&self.key, Naming::KeyOrAlias, call.config)?;
+        let reference = KeyReference::parse(&self.key, Naming::KeyOrAlias, call.home())?;
         let key = call.find(&reference)?;
         let authorized = call.authorize(&format!("kms:{operation}"), key)?;
         facts.parameters = vec![
@@ -58,7 +58,7 @@ impl SigningRequest {
             Fact::KeyId(reference),
             Fact::Word("SigningAlgorithm", self.algorithm.as_str()),
         ];
-        facts.resources.push(key.arn.clone());
+        facts.resources.push(key.arn.clone().into());
         key.check_enabled()?;
         key.check_usage(KeyUsage::SignVerify, operation)?;
         key.check_signs(self.algorithm)?;

@@ -14,14 +14,14 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     input.require("Tags");
     let key = input.finish(key)?;
     well?;
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
     let key = call.find(&reference)?;
     let _tagged_by = call.authorize("kms:TagResource", key)?;
     let added = tags.unwrap_or_default();
     facts.parameters = vec![Fact::KeyId(reference), Fact::Tags(added.clone())];
-    facts.resources.push(key.arn.clone());
+    facts.resources.push(key.arn.clone().into());
     key.check_not_pending()?;
     let tags = merge(&key.tags, &added)?;
     facts.elements.push(Fact::KeyArn(key.arn.clone()));
-    Ok((Reply::empty(), Change::TagsPut { key: key.id, tags }))
+    Ok((Reply::empty(), Change::TagsPut { key: key.arn.clone(), tags }))
 }

@@ -31,23 +31,26 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
     if key.starts_with("alias/") {
         return Err(Refusal::validation("Aliases must refer to keys. Not aliases"));
     }
-    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.config)?;
-    let old = find_alias(call, &name)?;
+    let reference = KeyReference::parse(&key, Naming::KeyOnly, call.home())?;
+    let alias_arn = call.home().alias_arn(name.clone());
+    let old = find_alias(call, &alias_arn)?;
     let new = call.find(&reference)?;
-    let alias_arn = name.arn(call.config);
     let _named_by = call.authorize_identity("kms:UpdateAlias", alias_arn.as_str())?;
     let _taken_by = call.authorize("kms:UpdateAlias", old)?;
     let _pointed_by = call.authorize("kms:UpdateAlias", new)?;
-    facts.parameters = vec![Fact::AliasName(name.clone()), Fact::TargetKeyId(reference)];
-    facts.resources = vec![alias_arn, new.arn.clone()];
+    facts.parameters = vec![Fact::AliasName(name), Fact::TargetKeyId(reference)];
+    facts.resources = vec![alias_arn.clone().into(), new.arn.clone().into()];
     // The old key may wait for its deletion: taking its alias away is what one does then.
     new.check_not_pending()?;
     check_same_kind(old, new)?;
-    if old.id != new.id {
+    if old.arn != new.arn {
         check_quota(call, new)?;
     }
     facts.elements.push(Fact::KeyArn(new.arn.clone()));
-    Ok((Reply::empty(), Change::AliasUpdated { name, target: new.id, date: call.now }))
+    Ok((
+        Reply::empty(),
+        Change::AliasUpdated { arn: alias_arn, target: new.arn.clone(), date: call.now },
+    ))
 }
 
 /// Whoever encrypts, signs or authenticates by the alias goes on doing so: both keys are symmetric, asymmetric or HMAC keys,

@@ -3,17 +3,17 @@
 //! A change is checked against the state it is for ([`Change::check`]) before it is logged; applying it then cannot fail.
 //! In a replay the same check finds a change that does not belong there.
 
-use keytrail_auth::{AccessKeyId, IdentityPolicy, KeyPolicy, UserName};
+use keytrail_auth::{AccessKeyId, KeyPolicy};
 use keytrail_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessKeyEntry, Alias, Founded, Grant, GrantId, Import, Key, KeyMaterial, KeyState, Rotation,
-    RotationSchedule, State, User, unix_nanos,
+    AccessKeyEntry, Account, Alias, Founded, Grant, GrantId, IdentityChange, Import, Key,
+    KeyMaterial, KeyState, Rotation, RotationSchedule, State, unix_nanos,
 };
 use crate::material::{MaterialId, WrappedMaterial};
-use crate::names::{AliasName, KeyId};
-use crate::parameters::{Description, PolicyName};
+use crate::names::{AliasArn, KeyArn};
+use crate::parameters::Description;
 use crate::tags::{Tag, TagKey};
 
 /// One change. Written as JSON; variants and fields may be added, never renamed.
@@ -30,104 +30,87 @@ pub(crate) enum Change {
         offset_seconds: u64,
     },
     KeyCreated(Box<Key>),
-    KeyEnabled(KeyId),
-    KeyDisabled(KeyId),
+    KeyEnabled(KeyArn),
+    KeyDisabled(KeyArn),
     KeyPolicyPut {
-        key: KeyId,
+        key: KeyArn,
         policy: KeyPolicy,
     },
     DeletionScheduled {
-        key: KeyId,
+        key: KeyArn,
         #[serde(with = "unix_nanos")]
         date: Timestamp,
     },
     /// The key is disabled then, as with AWS.
-    DeletionCancelled(KeyId),
+    DeletionCancelled(KeyArn),
     /// Takes the key's materials and aliases with it.
-    KeyDeleted(KeyId),
+    KeyDeleted(KeyArn),
     RotationEnabled {
-        key: KeyId,
+        key: KeyArn,
         schedule: RotationSchedule,
     },
-    RotationDisabled(KeyId),
+    RotationDisabled(KeyArn),
     /// Makes a rotation due.
     RotationRequested {
-        key: KeyId,
+        key: KeyArn,
         #[serde(with = "unix_nanos")]
         date: Timestamp,
     },
     KeyRotated {
-        key: KeyId,
+        key: KeyArn,
         material: KeyMaterial,
     },
     /// The imported material that waited encrypts from then on.
     ImportedKeyRotated {
-        key: KeyId,
+        key: KeyArn,
         rotation: Rotation,
     },
     MaterialImported {
-        key: KeyId,
+        key: KeyArn,
         material: Box<WrappedMaterial>,
         import: Import,
     },
     /// Nothing is deleted if there was nothing to delete.
     MaterialDeleted {
-        key: KeyId,
+        key: KeyArn,
         material: Option<MaterialId>,
     },
     AliasCreated {
-        name: AliasName,
+        arn: AliasArn,
         alias: Alias,
     },
     AliasUpdated {
-        name: AliasName,
-        target: KeyId,
+        arn: AliasArn,
+        target: KeyArn,
         #[serde(with = "unix_nanos")]
         date: Timestamp,
     },
-    AliasDeleted(AliasName),
+    AliasDeleted(AliasArn),
     DescriptionPut {
-        key: KeyId,
+        key: KeyArn,
         description: Description,
     },
     /// All tags that the key has from then on.
     TagsPut {
-        key: KeyId,
+        key: KeyArn,
         tags: Vec<Tag>,
     },
     TagsRemoved {
-        key: KeyId,
+        key: KeyArn,
         names: Vec<TagKey>,
     },
     /// Also of a grant that is there already, and then the same: `CreateGrant` may be repeated under a name.
     GrantCreated {
-        key: KeyId,
+        key: KeyArn,
         grant: Box<Grant>,
     },
     /// Retired or revoked.
     GrantEnded {
-        key: KeyId,
+        key: KeyArn,
         grant: GrantId,
     },
-    UserCreated {
-        name: UserName,
-        user: User,
-    },
-    UserPolicyPut {
-        user: UserName,
-        name: PolicyName,
-        policy: IdentityPolicy,
-    },
-    UserPolicyDeleted {
-        user: UserName,
-        name: PolicyName,
-    },
-    UserDeleted(UserName),
-    AccessKeyCreated {
-        id: AccessKeyId,
-        entry: AccessKeyEntry,
-    },
-    AccessKeyDeleted(AccessKeyId),
+    /// Of those who may call.
+    Identity(IdentityChange),
 }
 
 /// The change does not fit the state: what it speaks about is not there, or is there already.
@@ -140,7 +123,7 @@ impl Change {
         let fits = match self {
             Self::Founded { .. } => state.changes == 0,
             Self::ClockMoved { offset_seconds } => *offset_seconds > state.clock_offset_seconds,
-            Self::KeyCreated(key) => !state.keys.contains_key(&key.id),
+            Self::KeyCreated(key) => !state.keys.contains_key(&key.arn),
             Self::KeyEnabled(key)
             | Self::KeyDisabled(key)
             | Self::KeyPolicyPut { key, .. }
@@ -163,27 +146,19 @@ impl Change {
             Self::ImportedKeyRotated { key, .. } => {
                 state.keys.get(key).is_some_and(|key| key.materials.waiting().is_some())
             }
-            Self::AliasCreated { name, alias } => {
-                !state.aliases.contains_key(name) && state.keys.contains_key(&alias.target)
+            Self::AliasCreated { arn, alias } => {
+                !state.aliases.contains_key(arn) && state.keys.contains_key(&alias.target)
             }
-            Self::AliasUpdated { name, target, .. } => {
-                state.aliases.contains_key(name) && state.keys.contains_key(target)
+            Self::AliasUpdated { arn, target, .. } => {
+                state.aliases.contains_key(arn) && state.keys.contains_key(target)
             }
-            Self::AliasDeleted(name) => state.aliases.contains_key(name),
+            Self::AliasDeleted(arn) => state.aliases.contains_key(arn),
             Self::GrantCreated { key, grant } => {
                 let same = |there: &Grant| *there == **grant;
-                state.keys.contains_key(key) && state.grants.find(*key, &grant.id).is_none_or(same)
+                state.keys.contains_key(key) && state.grants.find(key, &grant.id).is_none_or(same)
             }
-            Self::GrantEnded { key, grant } => state.grants.find(*key, grant).is_some(),
-            Self::UserCreated { name, .. } => !state.users.contains_key(name),
-            Self::UserPolicyPut { user, .. } | Self::UserDeleted(user) => {
-                state.users.contains_key(user)
-            }
-            Self::UserPolicyDeleted { user, name } => {
-                state.users.get(user).is_some_and(|user| user.policies.contains_key(name))
-            }
-            Self::AccessKeyCreated { id, .. } => !state.access_keys.contains_key(id),
-            Self::AccessKeyDeleted(id) => state.access_keys.contains_key(id),
+            Self::GrantEnded { key, grant } => state.grants.find(key, grant).is_some(),
+            Self::Identity(change) => change.fits(state),
         };
         let founded = state.founded.is_some() || matches!(self, Self::Founded { .. });
         if fits && founded { Ok(()) } else { Err(Mismatch) }
@@ -215,85 +190,71 @@ impl State {
         self.changes += 1;
         match change {
             Change::Founded { founded, root_access_key, entry } => {
+                self.accounts.insert(founded.account.clone(), Account::default());
                 self.founded = Some(founded);
                 self.access_keys.insert(root_access_key, entry);
             }
             Change::ClockMoved { offset_seconds } => self.clock_offset_seconds = offset_seconds,
-            Change::KeyCreated(key) => drop(self.keys.insert(key.id, *key)),
-            Change::KeyEnabled(key) => self.set_state(key, KeyState::Enabled),
+            Change::KeyCreated(key) => drop(self.keys.insert(key.arn.clone(), *key)),
+            Change::KeyEnabled(key) => self.set_state(&key, KeyState::Enabled),
             Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {
-                self.set_state(key, KeyState::Disabled);
+                self.set_state(&key, KeyState::Disabled);
             }
             Change::DeletionScheduled { key, date } => {
-                self.set_state(key, KeyState::PendingDeletion { date });
+                self.set_state(&key, KeyState::PendingDeletion { date });
             }
-            Change::KeyPolicyPut { key, policy } => self.alter(key, |key| key.policy = policy),
+            Change::KeyPolicyPut { key, policy } => self.alter(&key, |key| key.policy = policy),
             Change::KeyDeleted(key) => {
                 self.keys.remove(&key);
                 self.aliases.retain(|_, alias| alias.target != key);
-                self.grants.remove_key(key);
+                self.grants.remove_key(&key);
             }
             Change::GrantCreated { key, grant } => self.grants.insert(key, *grant),
-            Change::GrantEnded { key, grant } => self.grants.remove(key, &grant),
+            Change::GrantEnded { key, grant } => self.grants.remove(&key, &grant),
             Change::RotationEnabled { key, schedule } => {
-                self.alter(key, |key| key.rotation = Some(schedule));
+                self.alter(&key, |key| key.rotation = Some(schedule));
             }
-            Change::RotationDisabled(key) => self.alter(key, |key| key.rotation = None),
+            Change::RotationDisabled(key) => self.alter(&key, |key| key.rotation = None),
             Change::RotationRequested { key, date } => {
-                self.alter(key, |key| key.rotation_requested = Some(date));
+                self.alter(&key, |key| key.rotation_requested = Some(date));
             }
-            Change::KeyRotated { key, material } => self.alter(key, |key| key.rotate(material)),
+            Change::KeyRotated { key, material } => self.alter(&key, |key| key.rotate(material)),
             Change::ImportedKeyRotated { key, rotation } => {
-                self.alter(key, |key| key.rotate_to_waiting(rotation));
+                self.alter(&key, |key| key.rotate_to_waiting(rotation));
             }
             Change::MaterialImported { key, material, import } => {
-                self.alter(key, |key| key.import(*material, import));
+                self.alter(&key, |key| key.import(*material, import));
             }
             Change::MaterialDeleted { key, material } => {
-                self.alter(key, |key| key.delete_material(material));
+                self.alter(&key, |key| key.delete_material(material));
             }
-            Change::AliasCreated { name, alias } => drop(self.aliases.insert(name, alias)),
-            Change::AliasUpdated { name, target, date } => {
-                if let Some(alias) = self.aliases.get_mut(&name) {
+            Change::AliasCreated { arn, alias } => drop(self.aliases.insert(arn, alias)),
+            Change::AliasUpdated { arn, target, date } => {
+                if let Some(alias) = self.aliases.get_mut(&arn) {
                     (alias.target, alias.updated) = (target, Some(date));
                 }
             }
-            Change::AliasDeleted(name) => drop(self.aliases.remove(&name)),
+            Change::AliasDeleted(arn) => drop(self.aliases.remove(&arn)),
             Change::DescriptionPut { key, description } => {
-                self.alter(key, |key| key.description = description);
+                self.alter(&key, |key| key.description = description);
             }
-            Change::TagsPut { key, tags } => self.alter(key, |key| key.tags = tags),
+            Change::TagsPut { key, tags } => self.alter(&key, |key| key.tags = tags),
             Change::TagsRemoved { key, names } => {
                 let stays = |tag: &Tag| names.iter().all(|name| name.as_str() != tag.tag_key);
-                self.alter(key, |key| key.tags.retain(stays));
+                self.alter(&key, |key| key.tags.retain(stays));
             }
-            Change::UserCreated { name, user } => drop(self.users.insert(name, user)),
-            Change::UserPolicyPut { user, name, policy } => {
-                self.alter_user(&user, |user| drop(user.policies.insert(name, policy)));
-            }
-            Change::UserPolicyDeleted { user, name } => {
-                self.alter_user(&user, |user| drop(user.policies.remove(&name)));
-            }
-            Change::UserDeleted(name) => drop(self.users.remove(&name)),
-            Change::AccessKeyCreated { id, entry } => drop(self.access_keys.insert(id, entry)),
-            Change::AccessKeyDeleted(id) => drop(self.access_keys.remove(&id)),
+            Change::Identity(change) => self.apply_identity(change),
         }
     }
 
-    fn set_state(&mut self, key: KeyId, state: KeyState) {
+    fn set_state(&mut self, key: &KeyArn, state: KeyState) {
         self.alter(key, |key| key.state = state);
     }
 
     /// Alters a key, which is there: the change was checked.
-    fn alter(&mut self, key: KeyId, how: impl FnOnce(&mut Key)) {
-        if let Some(key) = self.keys.get_mut(&key) {
+    fn alter(&mut self, key: &KeyArn, how: impl FnOnce(&mut Key)) {
+        if let Some(key) = self.keys.get_mut(key) {
             how(key);
-        }
-    }
-
-    fn alter_user(&mut self, name: &UserName, how: impl FnOnce(&mut User)) {
-        if let Some(user) = self.users.get_mut(name) {
-            how(user);
         }
     }
 }

@@ -9,7 +9,7 @@ use keytrail_event::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::unix_nanos;
-use crate::names::KeyId;
+use crate::names::KeyArn;
 
 /// A grant's id: 256 random bits, written as 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,59 +91,60 @@ impl Grant {
 /// All grants. Written as a list of pairs of key and grant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Grants {
-    of_keys: BTreeMap<KeyId, BTreeMap<GrantId, Grant>>,
+    of_keys: BTreeMap<KeyArn, BTreeMap<GrantId, Grant>>,
     /// Follows `of_keys`.
-    by_grantee: BTreeMap<(KeyId, GrantPrincipal), BTreeSet<GrantId>>,
+    by_grantee: BTreeMap<(KeyArn, GrantPrincipal), BTreeSet<GrantId>>,
 }
 
 impl Grants {
-    pub(crate) fn find(&self, key: KeyId, id: &GrantId) -> Option<&Grant> {
-        self.of_keys.get(&key)?.get(id)
+    pub(crate) fn find(&self, key: &KeyArn, id: &GrantId) -> Option<&Grant> {
+        self.of_keys.get(key)?.get(id)
     }
 
     /// The grants of a key in order of id, behind `after`.
     pub(crate) fn of_key(
         &self,
-        key: KeyId,
+        key: &KeyArn,
         after: Option<&GrantId>,
     ) -> impl Iterator<Item = &Grant> {
         let behind = move |id: &&GrantId| after.is_none_or(|after| *id > after);
-        let grants = self.of_keys.get(&key).into_iter().flatten();
+        let grants = self.of_keys.get(key).into_iter().flatten();
         grants.filter(move |(id, _)| behind(id)).map(|(_, grant)| grant)
     }
 
-    pub(crate) fn count(&self, key: KeyId) -> usize {
-        self.of_keys.get(&key).map_or(0, BTreeMap::len)
+    pub(crate) fn count(&self, key: &KeyArn) -> usize {
+        self.of_keys.get(key).map_or(0, BTreeMap::len)
     }
 
     /// All grants in order of key and id.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (KeyId, &Grant)> {
-        self.of_keys.iter().flat_map(|(key, grants)| grants.values().map(|grant| (*key, grant)))
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&KeyArn, &Grant)> {
+        self.of_keys.iter().flat_map(|(key, grants)| grants.values().map(move |grant| (key, grant)))
     }
 
     /// The grants of a key that name this principal, by exactly this ARN.
     pub(crate) fn to<'a>(
         &'a self,
-        key: KeyId,
+        key: &KeyArn,
         grantee: &GrantPrincipal,
     ) -> impl Iterator<Item = &'a Grant> + use<'a> {
-        let ids = self.by_grantee.get(&(key, grantee.clone()));
-        ids.into_iter().flatten().filter_map(move |id| self.find(key, id))
+        let ids = self.by_grantee.get(&(key.clone(), grantee.clone()));
+        let of_key = self.of_keys.get(key);
+        ids.into_iter().flatten().filter_map(move |id| of_key?.get(id))
     }
 
-    pub(super) fn insert(&mut self, key: KeyId, grant: Grant) {
-        let grantee = (key, grant.terms.grantee.clone());
+    pub(super) fn insert(&mut self, key: KeyArn, grant: Grant) {
+        let grantee = (key.clone(), grant.terms.grantee.clone());
         self.by_grantee.entry(grantee).or_default().insert(grant.id);
         self.of_keys.entry(key).or_default().insert(grant.id, grant);
     }
 
-    pub(super) fn remove(&mut self, key: KeyId, id: &GrantId) {
-        let Some(grants) = self.of_keys.get_mut(&key) else { return };
+    pub(super) fn remove(&mut self, key: &KeyArn, id: &GrantId) {
+        let Some(grants) = self.of_keys.get_mut(key) else { return };
         let Some(grant) = grants.remove(id) else { return };
         if grants.is_empty() {
-            self.of_keys.remove(&key);
+            self.of_keys.remove(key);
         }
-        let grantee = (key, grant.terms.grantee);
+        let grantee = (key.clone(), grant.terms.grantee);
         if let Some(ids) = self.by_grantee.get_mut(&grantee) {
             ids.remove(id);
             if ids.is_empty() {
@@ -153,9 +154,9 @@ impl Grants {
     }
 
     /// Removes all grants of a key that is deleted.
-    pub(super) fn remove_key(&mut self, key: KeyId) {
-        for grant in self.of_keys.remove(&key).into_iter().flatten().map(|(_, grant)| grant) {
-            self.by_grantee.remove(&(key, grant.terms.grantee));
+    pub(super) fn remove_key(&mut self, key: &KeyArn) {
+        for grant in self.of_keys.remove(key).into_iter().flatten().map(|(_, grant)| grant) {
+            self.by_grantee.remove(&(key.clone(), grant.terms.grantee));
         }
     }
 }
@@ -169,7 +170,7 @@ impl Serialize for Grants {
 impl<'de> Deserialize<'de> for Grants {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut grants = Self::default();
-        for (key, grant) in Vec::<(KeyId, Grant)>::deserialize(deserializer)? {
+        for (key, grant) in Vec::<(KeyArn, Grant)>::deserialize(deserializer)? {
             grants.insert(key, grant);
         }
         Ok(grants)
@@ -196,29 +197,29 @@ mod tests {
 
     #[test]
     fn the_index_follows_every_change() {
-        let [key, other] = [1, 2].map(|byte| KeyId::from_random([byte; 16]));
+        let [key, other] = [1, 2].map(crate::names::key_arn_for_tests);
         let mut grants = Grants::default();
         for (key, number, grantee) in
-            [(key, 2, "alice"), (key, 1, "alice"), (key, 3, "bob"), (other, 4, "alice")]
+            [(&key, 2, "alice"), (&key, 1, "alice"), (&key, 3, "bob"), (&other, 4, "alice")]
         {
-            grants.insert(key, grant(number, grantee));
+            grants.insert(key.clone(), grant(number, grantee));
         }
         let alice = grant(0, "alice").terms.grantee;
-        let to = |grants: &Grants, key| {
+        let to = |grants: &Grants, key: &KeyArn| {
             grants
                 .to(key, &alice)
                 .map(|grant| grant.id.to_string()[..2].to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(to(&grants, key), ["01", "02"]);
-        assert_eq!(to(&grants, other), ["04"]);
+        assert_eq!(to(&grants, &key), ["01", "02"]);
+        assert_eq!(to(&grants, &other), ["04"]);
         let text = serde_json::to_string(&grants).unwrap();
         assert_eq!(serde_json::from_str::<Grants>(&text).unwrap(), grants);
-        grants.remove(key, &GrantId::from_bytes([1; 32]));
-        assert_eq!(to(&grants, key), ["02"]);
-        assert_eq!(grants.count(key), 2);
-        grants.remove_key(key);
-        grants.remove(other, &GrantId::from_bytes([4; 32]));
+        grants.remove(&key, &GrantId::from_bytes([1; 32]));
+        assert_eq!(to(&grants, &key), ["02"]);
+        assert_eq!(grants.count(&key), 2);
+        grants.remove_key(&key);
+        grants.remove(&other, &GrantId::from_bytes([4; 32]));
         assert_eq!(grants, Grants::default());
     }
 

@@ -77,7 +77,7 @@ impl Key {
         let material = self.materials.current().and_then(KeyMaterial::wrapped);
         material
             .and_then(|material| {
-                material.unwrap_secret_key(self.kind.spec(), self.id, root_key).ok()
+                material.unwrap_secret_key(self.kind.spec(), self.id(), root_key).ok()
             })
             .ok_or_else(Refusal::internal)
     }

@@ -6,27 +6,31 @@
 
 mod change;
 mod grants;
+mod identities;
 mod import;
 mod kind;
 mod materials;
 
 use std::collections::BTreeMap;
 
-use keytrail_auth::{AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, UserId, UserName};
-use keytrail_event::Timestamp;
+use keytrail_auth::{
+    AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, Principal, UserId, UserName,
+};
+use keytrail_event::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::RootKey;
 use crate::algorithms::KeyKind;
 use crate::error::{ErrorCode, Refusal};
 use crate::material::{Material, MaterialId, WrappedMaterial};
 use crate::metadata::KeyFacts;
-use crate::names::{AliasName, KeyArn, KeyId};
+use crate::names::{AliasArn, AliasName, KeyArn, KeyId};
 use crate::parameters::{Description, PolicyName};
 use crate::tags::Tag;
-use crate::{Config, RootKey};
 
 pub(crate) use change::Change;
 pub(crate) use grants::{Grant, GrantId, GrantName, Grants};
+pub(crate) use identities::IdentityChange;
 pub(crate) use import::{Expiration, KeyOrigin, Status};
 pub(crate) use materials::{
     Import, KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule,
@@ -38,32 +42,36 @@ pub(crate) use materials::{
 pub(crate) struct State {
     /// How many changes led here; the next change must carry this number, so that none can be missing or doubled.
     pub(crate) changes: u64,
-    /// Account and region, from the first change; `None` before it.
+    /// From the first change; `None` before it.
     pub(crate) founded: Option<Founded>,
     /// How far the engine's time is ahead of the given clock.
     #[serde(default)]
     pub(crate) clock_offset_seconds: u64,
-    pub(crate) keys: BTreeMap<KeyId, Key>,
-    pub(crate) aliases: BTreeMap<AliasName, Alias>,
-    pub(crate) users: BTreeMap<UserName, User>,
+    pub(crate) keys: BTreeMap<KeyArn, Key>,
+    pub(crate) aliases: BTreeMap<AliasArn, Alias>,
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) access_keys: BTreeMap<AccessKeyId, AccessKeyEntry>,
-    /// Later than the others: a snapshot from before has none.
-    #[serde(default)]
     pub(crate) grants: Grants,
 }
 
-/// What the data directory was made for.
+/// What the data directory was made for. Its Regions may become more, so they are not in here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Founded {
-    pub(crate) account: String,
-    pub(crate) region: String,
+    /// The first account.
+    pub(crate) account: AccountId,
+}
+
+/// An account, with those who act in it besides its root user.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Account {
+    pub(crate) users: BTreeMap<UserName, User>,
 }
 
 /// A KMS key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Key {
-    pub(crate) id: KeyId,
     pub(crate) arn: KeyArn,
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
@@ -119,7 +127,7 @@ pub(crate) enum Due {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alias {
-    pub(crate) target: KeyId,
+    pub(crate) target: KeyArn,
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
     /// When it got this target, if it had another one before.
@@ -151,8 +159,12 @@ pub(crate) struct AccessKeyEntry {
 /// Whose access key it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Owner {
-    Root,
-    User(UserName),
+    /// The root user of this account.
+    Root(AccountId),
+    User {
+        account: AccountId,
+        name: UserName,
+    },
 }
 
 impl State {
@@ -161,32 +173,58 @@ impl State {
         self.keys.values().filter_map(Key::due).map(|due| due.date).min()
     }
 
-    /// The aliases of a key.
-    pub(crate) fn aliases_of(&self, key: KeyId) -> impl Iterator<Item = &AliasName> {
-        self.aliases.iter().filter(move |(_, alias)| alias.target == key).map(|(name, _)| name)
+    /// The names of a key's aliases.
+    pub(crate) fn aliases_of(&self, key: &KeyArn) -> impl Iterator<Item = &AliasName> {
+        self.aliases
+            .iter()
+            .filter(move |(_, alias)| alias.target == *key)
+            .map(|(arn, _)| arn.name())
     }
 
-    /// The access keys of a user.
-    pub(crate) fn access_keys_of<'a>(
-        &'a self,
-        user: &'a UserName,
-    ) -> impl Iterator<Item = &'a AccessKeyId> {
-        let owned = move |entry: &AccessKeyEntry| entry.owner == Owner::User(user.clone());
+    /// A user of an account.
+    pub(crate) fn user(&self, account: &AccountId, name: &UserName) -> Option<&User> {
+        self.accounts.get(account)?.users.get(name)
+    }
+
+    /// The access keys of a user, or of a root user.
+    pub(crate) fn access_keys_of(&self, owner: &Owner) -> impl Iterator<Item = &AccessKeyId> {
+        let owned = move |entry: &AccessKeyEntry| entry.owner == *owner;
         self.access_keys.iter().filter(move |(_, entry)| owned(entry)).map(|(id, _)| id)
+    }
+}
+
+impl Owner {
+    pub(crate) fn principal(&self) -> Principal {
+        match self {
+            Self::Root(account) => Principal::Root { account: account.clone() },
+            Self::User { account, name } => {
+                Principal::User { account: account.clone(), name: name.clone() }
+            }
+        }
+    }
+
+    /// Whether it is this principal.
+    pub(crate) fn is(&self, principal: &Principal) -> bool {
+        match (self, principal) {
+            (Self::Root(owner), Principal::Root { account }) => owner == account,
+            (Self::User { account: owner, name: own }, Principal::User { account, name }) => {
+                owner == account && own == name
+            }
+            _ => false,
+        }
     }
 }
 
 impl Key {
     /// A new key, with its material; without one it waits for its import.
     pub(crate) fn new(
-        (id, arn): (KeyId, KeyArn),
+        arn: KeyArn,
         created: Timestamp,
         kind: KeyKind,
         (description, policy, tags): (Description, KeyPolicy, Vec<Tag>),
         material: Option<WrappedMaterial>,
     ) -> Self {
         Self {
-            id,
             arn,
             created,
             kind,
@@ -199,6 +237,10 @@ impl Key {
             rotation: None,
             rotation_requested: None,
         }
+    }
+
+    pub(crate) fn id(&self) -> KeyId {
+        self.arn.id()
     }
 
     /// Opens the material of a symmetric key that encrypts now, for a caller who may use *this* key: the token says which
@@ -232,7 +274,7 @@ impl Key {
         if authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
-        material.unwrap(self.id, root_key).map_err(|_| Refusal::internal())
+        material.unwrap(self.id(), root_key).map_err(|_| Refusal::internal())
     }
 
     /// The id of the material that encrypts now; a key into which nothing was imported yet has none.
@@ -304,10 +346,8 @@ impl Key {
         }
     }
 
-    pub(crate) fn metadata(&self, config: &Config) -> KeyFacts {
+    pub(crate) fn metadata(&self) -> KeyFacts {
         KeyFacts {
-            account: config.account.clone(),
-            key_id: self.id.to_string(),
             kind: self.kind,
             arn: self.arn.clone(),
             creation_date: self.created,

@@ -75,7 +75,7 @@ impl Engine {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let data = tempfile::tempdir()?;
     /// # let origin = Origin::new("example.org/keytrail")?;
-    /// # let config = Config { account: "111122223333".parse()?, region: "us-east-1".parse()?, origin };
+    /// # let config = Config { account: "111122223333".parse()?, regions: vec!["us-east-1".parse()?], origin };
     /// # let root_key = RootKey::generate(&OsRandom);
     /// # let (engine, _) = Engine::create(data.path(), config, root_key, Environment::system())?;
     /// # let root = engine.root_caller()?;

@@ -1,6 +1,6 @@
 //! Grants from outside: who is let in by one, who may end one, and what a token is worth.
 
-use keytrail_kms::{Caller, ErrorCode, Place, PolicyQuestion};
+use keytrail_kms::{Caller, ErrorCode, PolicyQuestion, Source};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, DAY_NS, HELLO, arn, text};
@@ -185,8 +185,8 @@ fn policy_check_knows_who_may_retire_what() {
     let made =
         grant(&bench, &key, "bob", &["Encrypt"], &json!({"RetiringPrincipal": user_arn("alice")}));
     let id = text(&made, "GrantId").to_owned();
-    assert_eq!(check(&alice).decided_by, Some(Place::Grant { id }));
-    assert_eq!(check(&bench.root()).decided_by, Some(Place::Root));
+    assert_eq!(check(&alice).decided_by, Some(Source::Grant { id }));
+    assert_eq!(check(&bench.root()).decided_by, Some(Source::Root));
     assert!(!check(&bob).is_allowed());
     for (caller, allowed) in [(&bob, false), (&alice, true)] {
         let input = json!({"GrantToken": made["GrantToken"]}).to_string();

@@ -8,6 +8,7 @@
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
 //! - `model`: every member of every request, spoiled in every way that the API model forbids.
 //! - `permissions`: who may do what, and what a refused caller learns.
+//! - `places`: Regions of an account are apart, and may become more.
 //! - `policy_suite`: the policy suite of `auth`, by real calls, rehearsals and `policy check`.
 //! - `grants`: who is let in by one, who may end one, and what a token is worth.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
@@ -27,6 +28,7 @@ mod last_use;
 mod management;
 mod model;
 mod permissions;
+mod places;
 mod policy_suite;
 mod records;
 mod restart;

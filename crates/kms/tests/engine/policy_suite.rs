@@ -5,7 +5,7 @@
 //! callers.
 
 use keytrail_event::{Timestamp, TlsDetails};
-use keytrail_kms::{Caller, ErrorCode, KmsError, Place, PolicyQuestion};
+use keytrail_kms::{Caller, ErrorCode, KmsError, PolicyQuestion, Source};
 use serde_json::{Map, Value, json};
 
 use crate::suite::{ACCOUNT, Case, Decision, Grant, cases};
@@ -183,14 +183,14 @@ impl<'a> Scene<'a> {
         (decision, because)
     }
 
-    fn words(&self, place: &Place) -> String {
+    fn words(&self, place: &Source) -> String {
         match place {
-            Place::KeyPolicy { statement, .. } => format!("key policy {statement}"),
-            Place::IdentityPolicy { statement, policy, .. } => {
+            Source::KeyPolicy { statement, .. } => format!("key policy {statement}"),
+            Source::IdentityPolicy { statement, policy, .. } => {
                 assert_eq!(policy, "p");
                 format!("identity policy {statement}")
             }
-            Place::Grant { id } => {
+            Source::Grant { id } => {
                 let position = self.grants.iter().position(|made| made == id).unwrap();
                 format!("grant {}", position + 1)
             }

@@ -426,10 +426,8 @@ fn another_configuration_or_root_key_is_refused() {
         |config| config.account = AccountId::parse("444455556666").unwrap(),
         "the data directory has account 111122223333, the configuration says 444455556666",
     );
-    check(
-        |config| config.region = "eu-west-1".parse().unwrap(),
-        "the data directory has region us-east-1, the configuration says eu-west-1",
-    );
+    check(|config| config.regions.clear(), "there must be at least one Region");
+    check(|config| config.regions.extend_from_within(..1), "us-east-1 is configured twice");
     let other = RootKey::generate(&SeededRandom::new(1));
     assert!(matches!(bench.open_with(config(), other), Err(EngineError::WrongRootKey { .. })));
     bench.open().unwrap();

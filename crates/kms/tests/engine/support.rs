@@ -158,7 +158,7 @@ impl Bench {
 pub(crate) fn config() -> Config {
     Config {
         account: "111122223333".parse().unwrap(),
-        region: "us-east-1".parse().unwrap(),
+        regions: ["us-east-1", "eu-west-1"].map(|region| region.parse().unwrap()).to_vec(),
         origin: Origin::new("test.example/keytrail").unwrap(),
     }
 }

@@ -29,6 +29,27 @@ fn a_signed_call_is_answered_and_recorded_with_its_source() {
 }
 
 #[test]
+fn the_region_that_a_request_is_signed_for_is_where_it_looks() {
+    let endpoint = Endpoint::new();
+    let in_region = |region, operation: &str| {
+        let mut request = endpoint.request(operation, "{}");
+        request.region = region;
+        let answer = endpoint.send(&request);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(endpoint.records().pop().unwrap()["awsRegion"], region);
+        answer.json()
+    };
+    let key = in_region("eu-central-1", "CreateKey")["KeyMetadata"].clone();
+    assert!(key["Arn"].as_str().unwrap().starts_with("arn:aws:kms:eu-central-1:"), "{key}");
+    assert_eq!(in_region("eu-central-1", "ListKeys")["Keys"][0]["KeyId"], key["KeyId"]);
+    assert_eq!(in_region("us-east-1", "ListKeys")["Keys"], json!([]));
+    let mut sts = endpoint.sts("Action=GetCallerIdentity&Version=2011-06-15");
+    sts.region = "eu-central-1";
+    assert_eq!(endpoint.send(&sts).status, 200);
+    assert_eq!(endpoint.records().pop().unwrap()["awsRegion"], "eu-central-1");
+}
+
+#[test]
 fn a_refused_call_has_the_error_of_aws_and_a_record() {
     let endpoint = Endpoint::new();
     let key = endpoint.call("CreateKey", &json!({}));

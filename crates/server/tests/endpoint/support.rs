@@ -56,7 +56,7 @@ pub(crate) struct Endpoint {
 pub(crate) fn config() -> Config {
     Config {
         account: "111122223333".parse().unwrap(),
-        region: "us-east-1".parse().unwrap(),
+        regions: ["us-east-1", "eu-central-1"].map(|region| region.parse().unwrap()).to_vec(),
         origin: Origin::new("test.example/keytrail").unwrap(),
     }
 }
