@@ -3,6 +3,7 @@
 //! - `algorithms`, `signing`: every kind of key with every algorithm; and the ways that calls and keys do not fit.
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
 //! - `clock`: time moved forward, and what that makes due.
+//! - `confusion`: what is good for one key or purpose, offered for another.
 //! - `import`: material from outside, its comings and goings.
 //! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
@@ -22,6 +23,7 @@
 mod algorithms;
 mod answers;
 mod clock;
+mod confusion;
 mod grants;
 mod import;
 mod last_use;
