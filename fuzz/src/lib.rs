@@ -9,6 +9,7 @@
 //! | [`policy()`] | policy documents | the text is kept; decision and explanation agree; no allow over a deny |
 //! | [`sigv4()`] | headers and body | nothing unsigned passes; what is signed passes, and nothing else of it |
 //! | [`Ledgers::ledger`] | files of a ledger, tampered with | what verifies or reads is what was signed; what opens is sound |
+//! | [`Messages::message`] | encrypted messages, tampered with | nothing but the data comes out, and all of it only of what is genuine |
 //! | [`event()`] | log files | each record that splits joins to the same bytes |
 //!
 //! `targets/` binds them to libFuzzer, `corpus/` is what it begins with, `run` runs them. The tests of `keytrail-server` run
@@ -23,6 +24,7 @@ mod endpoint;
 mod event;
 mod fixture;
 mod ledgers;
+mod message;
 mod policy;
 mod script;
 mod sigv4;
@@ -31,6 +33,7 @@ mod world;
 pub use endpoint::Endpoint;
 pub use event::event;
 pub use ledgers::Ledgers;
+pub use message::Messages;
 pub use policy::policy;
 pub use sigv4::sigv4;
 pub use world::World;

@@ -61,6 +61,12 @@ fn files_of_a_ledger() {
 }
 
 #[test]
+fn encrypted_messages() {
+    let messages = targets::Messages::default();
+    run("message", |input| messages.message(input));
+}
+
+#[test]
 fn log_files() {
     run("event", targets::event);
 }
