@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use keytrail_event::{AccountId, Region, Timestamp};
-use keytrail_kms::{Clock as _, Config, Engine, Environment, OsRandom, RootKey, SystemClock};
+use keytrail_kms::{
+    Clock as _, Config, Engine, Environment, OsRandom, Quotas, RootKey, SystemClock,
+};
 use keytrail_lake::{Lake, Snapshot};
 use keytrail_ledger::{Origin, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,11 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) regions: Vec<String>,
     pub(crate) origin: String,
+    /// See [`Quotas`]; its defaults where nothing is said.
+    #[serde(default)]
+    pub(crate) on_demand_rotations: Option<usize>,
+    #[serde(default)]
+    pub(crate) material_encryptions: Option<u64>,
 }
 
 impl Settings {
@@ -52,13 +59,24 @@ impl Settings {
         })
     }
 
+    pub(crate) fn quotas(&self) -> Quotas {
+        let default = Quotas::default();
+        Quotas {
+            on_demand_rotations: self.on_demand_rotations.unwrap_or(default.on_demand_rotations),
+            material_encryptions: self.material_encryptions.unwrap_or(default.material_encryptions),
+        }
+    }
+
     fn to_toml(&self) -> String {
-        let Self { account, region, regions, origin } = self;
+        let Self { account, region, regions, origin, .. } = self;
+        let Quotas { on_demand_rotations, material_encryptions } = self.quotas();
         format!(
             "# Where this data directory belongs. The origin names the log in every signed checkpoint.\n\
              account = \"{account}\"\n\
              # The Region of a caller who says none, and all Regions that keys can be in: there may be more later.\n\
-             region = \"{region}\"\nregions = {regions:?}\norigin = \"{origin}\"\n"
+             region = \"{region}\"\nregions = {regions:?}\norigin = \"{origin}\"\n\
+             # Rotations on demand that a key may have; messages after which somebody is told that a material is worn.\n\
+             # on_demand_rotations = {on_demand_rotations}\n# material_encryptions = {material_encryptions}\n"
         )
     }
 }
@@ -129,8 +147,10 @@ impl DataDirectory {
     }
 
     pub(crate) fn open_engine(&self) -> anyhow::Result<Engine> {
-        let config = self.settings()?.engine_config()?;
-        Ok(Engine::open(&self.root, config, self.root_key()?, environment())?)
+        let settings = self.settings()?;
+        let (config, quotas) = (settings.engine_config()?, settings.quotas());
+        let engine = Engine::open(&self.root, config, self.root_key()?, environment())?;
+        Ok(engine.with_quotas(quotas))
     }
 
     /// Opens the lake for writing, and makes it if it is not there.

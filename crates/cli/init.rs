@@ -36,6 +36,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         region: arguments.region.first().map_or(DEFAULT_REGION, String::as_str).to_owned(),
         regions: arguments.region.clone(),
         origin: arguments.origin.clone().unwrap_or_else(random_origin),
+        on_demand_rotations: None,
+        material_encryptions: None,
     };
     let config = settings.engine_config()?;
     let root_key = context.data.create(&settings)?;

@@ -79,6 +79,8 @@ fn use_keys(context: &Context) -> anyhow::Result<()> {
         region: data::DEFAULT_REGION.to_owned(),
         regions: Vec::new(),
         origin: "demo.keytrail.local/keys".to_owned(),
+        on_demand_rotations: None,
+        material_encryptions: None,
     };
     let root_key = context.data.create(&settings)?;
     let clock = traffic::Day::before(data::now());

@@ -150,6 +150,16 @@ impl Fact {
     }
 }
 
+impl Facts {
+    /// The material that this member of `additionalEventData` names.
+    pub(crate) fn additional_material(&self, member: &str) -> Option<MaterialId> {
+        self.additional.iter().find_map(|fact| match fact {
+            Fact::Material(name, id) if *name == member => Some(*id),
+            _ => None,
+        })
+    }
+}
+
 /// The object that these facts make, or `None` if they make none.
 pub(crate) fn object(facts: &[Fact]) -> Option<Json> {
     let members = facts.iter().filter_map(Fact::member);

@@ -22,7 +22,7 @@ use crate::sealing::NotAuthentic;
 ///
 /// Derived from key id and material, so that importing the same bytes again gives the same id. HKDF is one-way, and the
 /// material has far more than 128 bits of entropy: the id tells nothing about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct MaterialId([u8; 32]);
 

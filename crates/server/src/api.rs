@@ -300,6 +300,7 @@ fn report(shared: &Shared, peer: &Peer, protocol: Protocol, outcome: &Outcome, t
         }
         None => shared.metrics.unauthenticated(result),
     }
+    warn_of_worn_materials(shared);
     let is_ours = outcome.response.status().is_server_error();
     let level = if caller.is_none() || is_ours { Level::Warning } else { Level::Info };
     if !shared.log.wants(level) {
@@ -317,6 +318,23 @@ fn report(shared: &Shared, peer: &Peer, protocol: Protocol, outcome: &Outcome, t
         .with_some("accessKeyId", caller.as_ref().map(|caller| caller.access_key_id().as_str()))
         .with("requestId", outcome.request_id.to_string());
     shared.log(level, event, fields);
+}
+
+/// Names the key materials that encrypted more than is set, whenever there is one more of them.
+fn warn_of_worn_materials(shared: &Shared) {
+    let worn = shared.engine.worn_material_count();
+    if worn <= shared.metrics.worn_told.load(Ordering::Relaxed)
+        || shared.metrics.worn_told.fetch_max(worn, Ordering::Relaxed) >= worn
+    {
+        return;
+    }
+    for material in shared.engine.worn_materials().unwrap_or_default() {
+        let fields = Json::object()
+            .with("keyArn", material.key_arn)
+            .with("keyMaterialId", material.key_material_id)
+            .with("encryptions", i64::try_from(material.encryptions).unwrap_or(i64::MAX));
+        shared.log(Level::Warning, "key material is worn: rotate the key", fields);
+    }
 }
 
 /// The operation that `x-amz-target` names. Another service's is passed on whole: the engine knows none of that name.

@@ -24,12 +24,16 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) in_flight: Gauge,
     pub(crate) turned_away: AtomicU64,
+    /// Worn materials that the log has told of.
+    pub(crate) worn_told: AtomicU64,
 }
 
 /// What the engine can tell at any time.
 pub(crate) struct EngineGauges {
     pub(crate) ledger_entries: u64,
     pub(crate) clock_offset_seconds: u64,
+    pub(crate) material_encryptions_max: u64,
+    pub(crate) worn_materials: u64,
 }
 
 /// One operation's calls.
@@ -113,6 +117,18 @@ impl Metrics {
                 "gauge",
                 "How far the engine's time was moved ahead of the machine's.",
                 engine.clock_offset_seconds,
+            ),
+            (
+                "keytrail_material_encryptions_max",
+                "gauge",
+                "Messages under the key material that encrypted most.",
+                engine.material_encryptions_max,
+            ),
+            (
+                "keytrail_worn_materials",
+                "gauge",
+                "Key materials that encrypted more than is set: rotate their keys.",
+                engine.worn_materials,
             ),
             ("keytrail_ready", "gauge", "1 while calls are taken.", u64::from(ready)),
         ];
@@ -230,7 +246,12 @@ mod tests {
         metrics.call("kms", None, "UnknownOperationException", Duration::ZERO);
         metrics.unauthenticated("InvalidSignatureException");
         let inside = metrics.in_flight.enter();
-        let engine = EngineGauges { ledger_entries: 42, clock_offset_seconds: 7 };
+        let engine = EngineGauges {
+            ledger_entries: 42,
+            clock_offset_seconds: 7,
+            material_encryptions_max: 9,
+            worn_materials: 1,
+        };
         let text = metrics.text(&engine, true);
         for expected in [
             "keytrail_requests_total{service=\"kms\",operation=\"Encrypt\",outcome=\"OK\"} 2",
@@ -247,6 +268,8 @@ mod tests {
             "keytrail_requests_in_flight 1",
             "keytrail_ledger_entries 42",
             "keytrail_clock_offset_seconds 7",
+            "keytrail_material_encryptions_max 9",
+            "keytrail_worn_materials 1",
             "keytrail_ready 1",
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");

@@ -31,6 +31,8 @@ pub(crate) async fn answer(
             let engine = EngineGauges {
                 ledger_entries: shared.engine.ledger().size(),
                 clock_offset_seconds: shared.engine.clock_offset().as_secs(),
+                material_encryptions_max: shared.engine.material_encryptions_max(),
+                worn_materials: shared.engine.worn_material_count(),
             };
             let text = shared.metrics.text(&engine, shared.is_ready());
             answer::text(StatusCode::OK, text)

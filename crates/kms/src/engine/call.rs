@@ -18,11 +18,11 @@ use crate::environment::random_bytes;
 use crate::error::{ErrorCode, KmsError, Refusal};
 use crate::facts::{self, Facts};
 use crate::input::{Input, Sent};
-use crate::last_use::{LastUse, Tracked};
 use crate::names::{Place, ResourceArn};
 use crate::ops::{Call, Run, Service, Workbench};
 use crate::reply::{Answer, Reply};
 use crate::state::{Change, State};
+use crate::uses::{LastUse, Tracked};
 use crate::{Caller, iam, sts};
 
 /// The longest name of an operation that a record shows; the API's longest has 35 characters.
@@ -142,7 +142,9 @@ impl Engine {
             self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
         if let (Ok(_), Some(last)) = (&outcome, attempt.as_use(pending.sequence())) {
             let keys = facts.resources.iter().filter_map(ResourceArn::key);
-            self.last_uses.note(keys.cloned(), last);
+            let encrypting = last.operation.encrypting_member();
+            let encrypting = encrypting.and_then(|member| facts.additional_material(member));
+            self.uses.note(keys.cloned(), last, encrypting);
         }
         Ok(Some(Looked { outcome, pending }))
     }
@@ -249,8 +251,8 @@ impl Engine {
         now: Timestamp,
     ) -> Call<'a> {
         let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
-        let (last_uses, sent) = (&self.last_uses, Sent::default());
-        Call { state, last_uses, config, root_key, random, workbench, caller, now, sent }
+        let (uses, quotas, sent) = (&self.uses, &self.quotas, Sent::default());
+        Call { state, uses, config, quotas, root_key, random, workbench, caller, now, sent }
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.

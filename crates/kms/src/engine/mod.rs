@@ -5,6 +5,7 @@
 //! - [`clock`]: the engine's time, which can be moved forward.
 //! - [`due`]: what the passing of time does to keys.
 //! - [`policy_check`]: what a call would be told, and why.
+//! - [`quotas`]: how much of everything there may be, and how much there is.
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
@@ -20,6 +21,7 @@ mod due;
 mod faults;
 mod policy_check;
 mod principals;
+mod quotas;
 mod replay;
 mod snapshot;
 
@@ -32,14 +34,15 @@ use keytrail_auth::AccessKey;
 use keytrail_event::{AccountId, Region};
 use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
 
-use crate::last_use::LastUses;
 use crate::names::{KeyArn, Place};
 use crate::ops::Service;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
+use crate::uses::{SharedUses, Uses};
 use crate::{EngineError, Environment, RootKey, sts};
 
 pub use policy_check::{Consideration, PolicyAnswer, PolicyQuestion, Source};
+pub use quotas::{MaterialUses, Quotas};
 
 /// What a data directory is made for. Account and origin are the same at every opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +77,8 @@ pub struct Engine {
     /// How far the engine's time is ahead of the given clock. Follows `state`, so that telling the time takes no lock.
     clock_offset_seconds: AtomicU64,
     /// Noted by each call while it holds `state`, right after its record is enqueued.
-    last_uses: LastUses,
+    uses: SharedUses,
+    quotas: Quotas,
     /// Records since the last snapshot.
     unsaved: AtomicU64,
     /// Where the ledger ends once all is durable that was enqueued. A ledger that stays shorter has failed, and `state` is
@@ -175,7 +179,8 @@ impl Engine {
             recovery: Recovery::default(),
             state: RwLock::default(),
             clock_offset_seconds: AtomicU64::new(0),
-            last_uses: LastUses::default(),
+            uses: SharedUses::new(Uses::default(), Quotas::default().material_encryptions),
+            quotas: Quotas::default(),
             next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(0),
             expected_size: AtomicU64::new(0),
@@ -213,7 +218,8 @@ impl Engine {
             recovery,
             clock_offset_seconds: AtomicU64::new(replayed.state.clock_offset_seconds),
             state: RwLock::new(replayed.state),
-            last_uses: LastUses::new(replayed.last_uses),
+            uses: SharedUses::new(replayed.uses, Quotas::default().material_encryptions),
+            quotas: Quotas::default(),
             next_due: AtomicU64::new(u64::MAX),
             unsaved: AtomicU64::new(replayed.frames),
             expected_size: AtomicU64::new(0),

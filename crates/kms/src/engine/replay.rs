@@ -10,14 +10,14 @@ use keytrail_ledger::{EntryKind, Frame, LedgerError, Reader};
 
 use super::changes;
 use super::snapshot::{self, Content};
-use crate::last_use::{self, Uses};
 use crate::state::State;
+use crate::uses::Uses;
 use crate::{Config, EngineError, RootKey};
 
-/// A state, the last uses of its keys, and how many frames were read to know them.
+/// A state, the uses of its keys, and how many frames were read to know them.
 pub(super) struct Replayed {
     pub(super) state: State,
-    pub(super) last_uses: Uses,
+    pub(super) uses: Uses,
     pub(super) frames: u64,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn state_of(
 
 fn apply_all(
     frames: impl Iterator<Item = Result<Frame, LedgerError>>,
-    Content { mut state, mut last_uses }: Content,
+    Content { mut state, mut uses }: Content,
     config: &Config,
     root_key: &RootKey,
     failed: impl Fn(LedgerError) -> EngineError,
@@ -55,14 +55,14 @@ fn apply_all(
         if frame.entry.kind != EntryKind::Record {
             continue;
         }
-        last_use::note_record(&mut last_uses, frame.entry.sequence, &frame.payload);
+        uses.note_record(frame.entry.sequence, &frame.payload);
         if !frame.state.is_empty() {
             apply(&mut state, &frame, config, root_key).map_err(|detail| {
                 EngineError::StateChange { sequence: frame.entry.sequence, detail }
             })?;
         }
     }
-    Ok(Replayed { state, last_uses, frames: read })
+    Ok(Replayed { state, uses, frames: read })
 }
 
 fn apply(

@@ -6,7 +6,7 @@
 //!      0      4  mark       "KTS" and the format version 1
 //!      4      8  sequence   of the last ledger entry that is in the state, big-endian
 //!     12     32  leaf hash  of that entry
-//!     44      n  sealed     salt, AES-256-GCM of state and last uses as JSON, tag
+//!     44      n  sealed     salt, AES-256-GCM of state and uses of keys as JSON, tag
 //! ```
 //!
 //! Associated data is the origin, a line feed and bytes 0 to 43. An old snapshot put back is harmless: more is replayed.
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Engine;
-use crate::last_use::Uses;
 use crate::root_key::Purpose;
 use crate::state::State;
+use crate::uses::Uses;
 use crate::{Config, EngineError, RootKey, files};
 
 const MARK: &[u8; 4] = b"KTS\x01";
@@ -48,7 +48,7 @@ pub(super) struct Saved {
 #[serde(deny_unknown_fields)]
 pub(super) struct Content {
     pub(super) state: State,
-    pub(super) last_uses: Uses,
+    pub(super) uses: Uses,
 }
 
 impl Engine {
@@ -58,11 +58,9 @@ impl Engine {
         self.unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
     }
 
-    /// The state as it is and the last uses of its keys, for a snapshot. The caller holds the state alone.
+    /// The state as it is and the uses of its keys, for a snapshot. The caller holds the state alone.
     pub(super) fn save_as(&self, state: &State) -> Content {
-        let mut last_uses = self.last_uses.all();
-        last_uses.retain(|key, _| state.keys.contains_key(key));
-        Content { state: state.clone(), last_uses }
+        Content { state: state.clone(), uses: self.uses.all_in(state) }
     }
 
     /// Writes a snapshot of the state at the end of the ledger, if anything was recorded since the last one.
@@ -150,7 +148,7 @@ mod tests {
         }
         writeln!(
             drawn,
-            "{SEALED_AT:>6}      n  sealed     salt, AES-256-GCM of state and last uses as JSON, tag"
+            "{SEALED_AT:>6}      n  sealed     salt, AES-256-GCM of state and uses of keys as JSON, tag"
         )
         .unwrap();
         assert!(include_str!("../../../../schemas/sealed-state.md").contains(&drawn), "{drawn}");

@@ -21,7 +21,7 @@ pub(super) fn run(
     let _told_to = call.authorize("kms:GetKeyLastUsage", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone().into());
-    let usage = Reply::object(0).maybe(call.last_uses.of(&key.arn), |reply, last| {
+    let usage = Reply::object(0).maybe(call.uses.last_of(&key.arn), |reply, last| {
         reply
             .json("Operation", last.operation.as_str())
             .time("Timestamp", last.time)

@@ -65,11 +65,11 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::iam;
 use crate::input::{Input, Sent};
-use crate::last_use::LastUses;
 use crate::names::{KeyId, KeyReference, Place, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
-use crate::{Caller, Config, RootKey, sts};
+use crate::uses::SharedUses;
+use crate::{Caller, Config, Quotas, RootKey, sts};
 
 pub(crate) use workbench::Workbench;
 
@@ -207,8 +207,9 @@ const OPERATIONS: &[Operation] = &[
 /// What an operation works with: a state that stands still, who calls, and when.
 pub(crate) struct Call<'a> {
     pub(crate) state: &'a State,
-    pub(crate) last_uses: &'a LastUses,
+    pub(crate) uses: &'a SharedUses,
     pub(crate) config: &'a Config,
+    pub(crate) quotas: &'a Quotas,
     pub(crate) root_key: &'a RootKey,
     pub(crate) random: &'a dyn Random,
     pub(crate) workbench: &'a Workbench,

@@ -12,9 +12,6 @@ use crate::names::{KeyReference, Naming};
 use crate::reply::Reply;
 use crate::state::{Change, Key, KeyOrigin};
 
-/// Rotations on demand that a key may have; AWS's quota.
-const ROTATIONS_ON_DEMAND_MAX: usize = 25;
-
 /// So long before an automatic rotation there is none on demand.
 const CONFLICT_NANOS: u64 = 20 * 60 * 1_000_000_000;
 
@@ -33,7 +30,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
         let text = format!("No available key material pending rotation for the key: {}.", key.arn);
         return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
     }
-    if key.materials.rotations_on_demand() >= ROTATIONS_ON_DEMAND_MAX {
+    if key.materials.rotations_on_demand() >= call.quotas.on_demand_rotations {
         let text = format!(
             "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be \
              performed for this key: {}",

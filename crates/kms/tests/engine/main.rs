@@ -12,6 +12,7 @@
 //! - `places`: Regions of an account are apart, and may become more.
 //! - `policy_suite`: the policy suite of `auth`, by real calls, rehearsals and `policy check`.
 //! - `grants`: who is let in by one, who may end one, and what a token is worth.
+//! - `quotas`: those that can be set, and what is counted for them.
 //! - `records`: the record of each operation, byte for byte, and its shape beside AWS's own examples.
 //! - `secrets`: no plaintext, data key or secret access key in any file, record, error or debug text.
 //! - `restart`: the state after reopening is the state before, and what the log says.
@@ -32,6 +33,7 @@ mod model;
 mod permissions;
 mod places;
 mod policy_suite;
+mod quotas;
 mod records;
 mod restart;
 mod rotation;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use keytrail_event::Timestamp;
 use keytrail_kms::{
     Answer, Caller, Clock, Config, CreateKeyRequest, Engine, EngineError, Environment, KmsError,
-    RootKey,
+    Quotas, RootKey,
 };
 use keytrail_ledger::{Origin, Reader, VerifyingKey};
 use keytrail_testkit::{CheckedLedger, START_NS, SeededRandom, check_ledger};
@@ -50,6 +50,11 @@ impl Bench {
         let (engine, _) = Engine::create(folder.path(), config(), root_key(), environment).unwrap();
         let key = engine.ledger().verifying_key().clone();
         Self { folder, clock, random, key, engine: Some(engine) }
+    }
+
+    pub(crate) fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.engine = self.engine.take().map(|engine| engine.with_quotas(quotas));
+        self
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -3,8 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use keytrail_kms::{Engine, Environment, RootKey};
-use serde_json::json;
+use keytrail_kms::{Engine, Environment, Quotas, RootKey};
+use keytrail_server::Limits;
+use serde_json::{Value, json};
 
 use crate::support::{Endpoint, config};
 
@@ -55,6 +56,34 @@ fn metrics_count_calls_by_operation_and_outcome() {
         "keytrail_ready 1",
     ] {
         assert!(metrics.body.lines().any(|found| found == line), "{line}\n{}", metrics.body);
+    }
+}
+
+#[test]
+fn a_key_material_that_encrypted_more_than_is_set_is_warned_of_once() {
+    let quotas = Quotas { material_encryptions: 2, ..Quotas::default() };
+    let endpoint = Endpoint::of(Limits::default(), None, quotas);
+    let key = endpoint.call("CreateKey", &json!({}));
+    let encrypt = || {
+        let id = &key["KeyMetadata"]["KeyId"];
+        endpoint.call("Encrypt", &json!({"KeyId": id, "Plaintext": "aGVsbG8="}));
+    };
+    let warnings = || {
+        let worn = |line: &Value| line["event"] == "key material is worn: rotate the key";
+        endpoint.log().into_iter().filter(worn).collect::<Vec<_>>()
+    };
+    encrypt();
+    assert!(warnings().is_empty());
+    encrypt();
+    encrypt();
+    let [warning] = &*warnings() else { panic!("{:?}", warnings()) };
+    assert_eq!(
+        (&warning["level"], &warning["keyArn"], &warning["encryptions"]),
+        (&json!("warning"), &key["KeyMetadata"]["Arn"], &json!(2))
+    );
+    let metrics = endpoint.get("/metrics").body;
+    for line in ["keytrail_material_encryptions_max 3", "keytrail_worn_materials 1"] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use keytrail_auth::AccessKey;
 use keytrail_auth::sigv4::{SignedRequest, sign};
 use keytrail_event::Timestamp;
-use keytrail_kms::{Clock, Config, Engine, Environment, OsRandom, RootKey};
+use keytrail_kms::{Clock, Config, Engine, Environment, OsRandom, Quotas, RootKey};
 use keytrail_ledger::{Origin, Reader};
 use keytrail_server::{Level, Limits, Log, Server, ServerError, TlsIdentity};
 use keytrail_testkit::START_NS;
@@ -71,6 +71,10 @@ impl Endpoint {
     }
 
     pub(crate) fn over(limits: Limits, tls: Option<TlsIdentity>) -> Self {
+        Self::of(limits, tls, Quotas::default())
+    }
+
+    pub(crate) fn of(limits: Limits, tls: Option<TlsIdentity>, quotas: Quotas) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(GivenClock(AtomicU64::new(START_NS)));
         let environment =
@@ -80,6 +84,7 @@ impl Endpoint {
         let (engine, root) =
             Engine::create(folder.path(), config(), root_key, environment.clone()).unwrap();
         let lines = Arc::new(Lines::default());
+        let engine = engine.with_quotas(quotas);
         let server = Server::new(engine, environment, limits, tls, Arc::clone(&lines) as _);
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
