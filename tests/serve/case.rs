@@ -28,7 +28,8 @@
 //! save = { key = "KeyMetadata.KeyId" }            # ${key} from here on; items of lists by number: Keys.0.KeyId
 //! save_bytes = { "sealed.bin" = "CiphertextBlob" } # base64 of the answer, into a file
 //! record = { resources = [{ ARN = "${arn}" }] }   # members that the record has besides what every record has (record.rs)
-//! records = 2                                     # as many as there are pages, where the CLI turns them by itself
+//! records = 2                                     # as many as there are calls, where a client turns pages or tries again
+//! events = [{ eventName = "RotateKey" }]          # what the engine then does by itself, each a record of its own
 //! save_record = { event = "eventID" }             # ${event} from here on
 //! record = "none"                                 # instead: it leaves none
 //! ```
@@ -97,6 +98,8 @@ pub(crate) struct Case {
     pub(crate) record: Option<Value>,
     #[serde(default = "one")]
     pub(crate) records: usize,
+    #[serde(default)]
+    pub(crate) events: Vec<Value>,
     #[serde(default)]
     pub(crate) save_record: BTreeMap<String, String>,
 }

@@ -32,33 +32,22 @@ mod values;
 use endpoint::Endpoint;
 use serde_json::json;
 
-/// All files of cases. Each is run by the test below that has its name in it, or does more with it.
-const SESSIONS: &[(&str, &str)] = &[
-    ("clock", include_str!("cases/clock.toml")),
-    ("clock-later", include_str!("cases/clock-later.toml")),
-    ("data_keys", include_str!("cases/data_keys.toml")),
-    ("derive", include_str!("cases/derive.toml")),
-    ("encrypt", include_str!("cases/encrypt.toml")),
-    ("encrypted", include_str!("cases/encrypted.toml")),
-    ("keys", include_str!("cases/keys.toml")),
-    ("mac", include_str!("cases/mac.toml")),
-    ("operations", include_str!("cases/operations.toml")),
-    ("refusals", include_str!("cases/refusals.toml")),
-    ("sign", include_str!("cases/sign.toml")),
-    ("tutorial", include_str!("cases/tutorial.toml")),
-];
+/// The text of a file of cases. It is read when the test runs, so that a changed case needs no compiler.
+fn cases(name: &str) -> String {
+    let path = format!("{}/tests/serve/cases/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
 
 /// Runs a file of cases on an endpoint of its own.
 fn run(name: &str) {
-    let (name, text) = SESSIONS.iter().find(|(known, _)| *known == name).unwrap();
-    session::run_alone(name, text);
+    session::run_alone(name, &cases(name));
 }
 
 /// The tutorial of AWS, typed into its CLI; then the questions that Keytrail is for.
 #[test]
 fn the_tutorial_works_with_the_unmodified_aws_cli_and_is_proven_afterwards() {
     let mut endpoint = Endpoint::start();
-    let saved = session::run(&endpoint, include_str!("cases/tutorial.toml"));
+    let saved = session::run(&endpoint, &cases("tutorial"));
     endpoint.stop();
 
     endpoint.keytrail(&["ingest"]);
@@ -84,23 +73,18 @@ fn who_is_not_authenticated_is_refused_in_the_words_of_aws_and_leaves_no_record(
     run("refusals");
 }
 
-#[test]
-fn operations_answer_boto3_and_leave_the_records_that_aws_would() {
-    run("operations");
-}
-
 /// The clients keep the real clock, and sign with it.
 #[test]
 fn a_month_passes_in_a_second() {
     let mut endpoint = Endpoint::start();
-    session::run(&endpoint, include_str!("cases/clock.toml"));
+    session::run(&endpoint, &cases("clock"));
     let (_, seen) = endpoint.records_from(0);
     endpoint.stop();
     endpoint.serve(&["--clock-offset", "30d"]);
     let (records, _) = endpoint.records_from(seen);
     let names = records.iter().map(|record| &record["eventName"]).collect::<Vec<_>>();
     assert_eq!(names, ["MoveClock", "DeleteKey"]);
-    session::run(&endpoint, include_str!("cases/clock-later.toml"));
+    session::run(&endpoint, &cases("clock-later"));
     endpoint.stop();
     let listed = endpoint.keytrail(&["kms", "list-keys", "--clock-offset", "52w"]);
     assert_eq!(listed["Keys"], json!([]));
@@ -120,31 +104,76 @@ fn over_tls_with_a_certificate_of_our_own_records_tell_the_connection() {
 }
 
 #[test]
-fn keys() {
+fn keys_of_every_kind_are_made_described_and_listed() {
     run("keys");
 }
 
 #[test]
-fn encrypt() {
+fn ciphertexts_open_under_their_key_in_their_context_and_nowhere_else() {
     run("encrypt");
 }
 
 #[test]
-fn data_keys() {
+fn data_keys_and_pairs_are_made_and_open_again() {
     run("data_keys");
 }
 
 #[test]
-fn mac() {
+fn macs_are_made_and_verified() {
     run("mac");
 }
 
 #[test]
-fn sign() {
+fn signatures_of_every_algorithm_are_verified_here_and_elsewhere() {
     run("sign");
 }
 
 #[test]
-fn derive() {
+fn both_sides_derive_the_same_secret() {
     run("derive");
+}
+
+#[test]
+fn aliases_name_keys_and_move() {
+    run("aliases");
+}
+
+#[test]
+fn there_are_no_custom_key_stores() {
+    run("custom_key_stores");
+}
+
+#[test]
+fn tags_are_put_listed_and_taken_off() {
+    run("tags");
+}
+
+#[test]
+fn key_policies_and_identity_policies_decide() {
+    run("policies");
+}
+
+#[test]
+fn grants_allow_are_passed_on_and_end() {
+    run("grants");
+}
+
+#[test]
+fn each_operation_heeds_the_state_of_its_key() {
+    run("states");
+}
+
+#[test]
+fn keys_rotate_and_old_ciphertexts_open() {
+    run("rotation");
+}
+
+#[test]
+fn material_from_outside_is_imported_and_does_what_it_does_there() {
+    run("import");
+}
+
+#[test]
+fn a_key_of_one_region_is_no_multi_region_key() {
+    run("multi_region");
 }

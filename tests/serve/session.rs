@@ -168,8 +168,12 @@ impl Running<'_> {
         let expected = match (case.refusal(), &case.client_error) {
             (Some((code, message)), _) => {
                 let operation = case.operation().unwrap().1;
+                let retries = match case.records - 1 {
+                    0 => String::new(),
+                    retries => format!(" (reached max retries: {retries})"),
+                };
                 let text = format!(
-                    "An error occurred ({code}) when calling the {operation} operation: {message}"
+                    "An error occurred ({code}) when calling the {operation} operation{retries}: {message}"
                 );
                 Value::from(filled_in(&text, &self.saved).trim())
             }
@@ -198,6 +202,8 @@ impl Running<'_> {
         if none {
             return (!records.is_empty()).then(|| "a record that should not be".to_owned());
         }
+        let is_event = |record: &&Value| record["eventType"] == "AwsServiceEvent";
+        let (events, records): (Vec<&Value>, Vec<&Value>) = records.iter().partition(is_event);
         if records.len() != case.records {
             return Some(format!("{} records, not {}", records.len(), case.records));
         }
@@ -205,7 +211,7 @@ impl Running<'_> {
         let caller =
             Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
         let mut expected = record::expected(case, &caller, &self.saved);
-        if let Some(request_id) = &said.request_id {
+        if let Some(request_id) = said.request_id.as_ref().filter(|_| case.records == 1) {
             expected["requestID"] = request_id.as_str().into();
         }
         let own = case.record.clone().unwrap_or_else(|| json!({}));
@@ -217,12 +223,33 @@ impl Running<'_> {
             }
         }
         let secrets = [&said.input, &said.answer].map(record::secrets).concat();
-        records.iter().find_map(|record| {
-            difference("the record", &expected, record)
-                .or_else(|| difference("the record", &own, record))
-                .or_else(|| not_named(said, record))
-                .or_else(|| leaked(&secrets, record))
-        })
+        let events = events.into_iter().cloned().collect();
+        let events = difference("the events", &self.expected_events(case), &events);
+        let of_call = || {
+            records.iter().find_map(|record| {
+                difference("the record", &expected, record)
+                    .or_else(|| difference("the record", &own, record))
+                    .or_else(|| not_named(said, record))
+                    .or_else(|| leaked(&secrets, record))
+            })
+        };
+        events.or_else(of_call)
+    }
+
+    /// The records of what the engine does by itself because of the call.
+    fn expected_events(&self, case: &Case) -> Value {
+        let events = case.events.iter().map(|own| {
+            let mut event = json!({
+                "eventSource": "kms.amazonaws.com", "eventType": "AwsServiceEvent", "awsRegion": case.region,
+                "userIdentity": { "accountId": endpoint::ACCOUNT, "invokedBy": "AWS Internal" },
+                "sourceIPAddress": "AWS Internal", "userAgent": "AWS Internal", "requestParameters": "null",
+            });
+            for (name, value) in replaced(own, &self.saved).as_object().unwrap() {
+                event[name] = value.clone();
+            }
+            event
+        });
+        events.collect()
     }
 }
 
