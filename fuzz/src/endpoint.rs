@@ -124,7 +124,8 @@ impl Endpoint {
         headers.extend(known.iter().map(|(name, value)| (*name, value.as_bytes())));
         headers.extend(written.iter().copied().filter(|(name, _)| !name.is_empty()));
         let request = SignedRequest { method: "POST", headers: &headers, body };
-        let authorization = sign(&request, self.key(who), "us-east-1", service).unwrap_or_default();
+        let authorization =
+            sign(&request, self.key(who), who.region(), service).unwrap_or_default();
         let mut bytes = b"POST / HTTP/1.1\r\n".to_vec();
         let framed = |(name, _): &&(&str, &[u8])| {
             ["content-length", "transfer-encoding"]
@@ -192,7 +193,7 @@ impl Endpoint {
 
     fn key(&self, who: Who) -> &AccessKey {
         match who {
-            Who::Root => &self.fixture.root,
+            Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
         }
     }

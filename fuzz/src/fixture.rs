@@ -10,6 +10,7 @@
 //! $KEY $ARN $MATERIAL of alias/aes           $BLOB of "hello" under it      $GRANT_ID $GRANT_TOKEN on it, for alice
 //! $RSA_BLOB of "hello" under alias/rsa       $SIGNATURE by alias/p256       $MAC by alias/hmac, both of "hello"
 //! $PUBLIC_KEY of alias/ecdh                  $IMPORT_TOKEN for alias/external
+//! $ABROAD, the ARN of alias/aes in the other Region
 //! ```
 
 use std::path::PathBuf;
@@ -18,12 +19,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keytrail_auth::AccessKey;
-use keytrail_event::Timestamp;
+use keytrail_event::{Region, Timestamp};
 use keytrail_kms::{Clock, Config, Engine, Environment, RootKey};
 use keytrail_ledger::{Origin, Reader};
 use keytrail_testkit::{Image, START_NS, SeededRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::script::Who;
 
 /// The plaintext, message, and secret of everything that is made, in base64.
 pub(crate) const HELLO: &str = "aGVsbG8=";
@@ -198,7 +201,12 @@ fn furnish(engine: &Engine) -> Vec<(&'static str, String)> {
     let import = json!({"KeyId": id_of("external"), "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
         "WrappingKeySpec": "RSA_2048"});
     let import = ask(engine, "GetParametersForImport", &import);
+    let abroad = ask_as(Who::Abroad, engine, "CreateKey", &json!({}));
+    let abroad = text(&abroad["KeyMetadata"], "Arn");
+    let alias = json!({"AliasName": "alias/aes", "TargetKeyId": abroad});
+    ask_as(Who::Abroad, engine, "CreateAlias", &alias);
     vec![
+        ("$ABROAD", abroad),
         ("$KEY", id),
         ("$ARN", text(key, "Arn")),
         ("$MATERIAL", text(key, "CurrentKeyMaterialId")),
@@ -217,7 +225,11 @@ fn furnish(engine: &Engine) -> Vec<(&'static str, String)> {
 }
 
 fn ask(engine: &Engine, operation: &str, input: &Value) -> Value {
-    let caller = engine.root_caller().expect("root");
+    ask_as(Who::Root, engine, operation, input)
+}
+
+fn ask_as(who: Who, engine: &Engine, operation: &str, input: &Value) -> Value {
+    let caller = engine.root_caller().expect("root").in_region(region(who));
     let answer = engine.call(&caller, operation, input.to_string().as_bytes());
     let answer = answer.unwrap_or_else(|no| panic!("{operation} {input}: {no}"));
     serde_json::from_str(answer.json()).expect("an answer is JSON, or nothing")
@@ -231,10 +243,14 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
 }
 
+pub(crate) fn region(who: Who) -> Region {
+    who.region().parse().expect("a Region")
+}
+
 fn config() -> Config {
     Config {
         account: "111122223333".parse().expect("an account"),
-        regions: vec!["us-east-1".parse().expect("a Region")],
+        regions: [Who::Root, Who::Abroad].map(region).to_vec(),
         origin: Origin::new("fuzz.example/keytrail").expect("an origin"),
     }
 }

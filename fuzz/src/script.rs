@@ -4,6 +4,7 @@
 //! input = step ("\n----\n" step)*        at most 8 steps, the rest is left out
 //! step  = "wait SECONDS"                 moves the clock
 //!       | "call OPERATION" "\n" rest     as the root user
+//!       | "abroad OPERATION" "\n" rest   as the root user, in the other Region
 //!       | "alice OPERATION" "\n" rest    as a user with few permissions
 //!       | "sts ACTION" "\n" rest         the query protocol; only over HTTP
 //! ```
@@ -18,11 +19,22 @@ const SEPARATOR: &[u8] = b"\n----\n";
 /// A century: longer than anything that an engine waits for.
 const WAIT_SECONDS_MAX: u64 = 100 * 365 * 86_400;
 
-/// Who makes a call.
+/// Who makes a call, and where.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Root,
+    Abroad,
     Alice,
+}
+
+impl Who {
+    /// The Region that is called.
+    pub(crate) const fn region(self) -> &'static str {
+        match self {
+            Self::Root | Self::Alice => "us-east-1",
+            Self::Abroad => "eu-west-1",
+        }
+    }
 }
 
 /// One step of a story.
@@ -60,5 +72,6 @@ fn read(step: &[u8]) -> Option<Step<'_>> {
         return Some(Step::Sts { action, rest });
     }
     let call = |who| move |operation| Step::Call { who, operation, rest };
-    after(b"call ").map(call(Who::Root)).or_else(|| after(b"alice ").map(call(Who::Alice)))
+    let words = [(&b"call "[..], Who::Root), (b"abroad ", Who::Abroad), (b"alice ", Who::Alice)];
+    words.into_iter().find_map(|(word, who)| after(word).map(call(who)))
 }

@@ -8,7 +8,7 @@ use keytrail_kms::{Answer, Caller, Engine, KmsError};
 use serde_json::{Value, json};
 
 use super::edits::edited;
-use super::fixture::{Fixture, HELLO};
+use super::fixture::{Fixture, HELLO, region};
 use super::script::{Step, Who, steps};
 
 /// A ledger of more entries than this is exchanged for a fresh one, changed or not: records are counted by reading it.
@@ -163,10 +163,11 @@ impl World {
 
     fn caller(&self, who: Who) -> Caller {
         let key = match who {
-            Who::Root => &self.fixture.root,
+            Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
         };
-        self.engine().caller_for_access_key(key.id.as_str()).expect("access keys stay")
+        let caller = self.engine().caller_for_access_key(key.id.as_str());
+        caller.expect("access keys stay").in_region(region(who))
     }
 }
 
