@@ -49,7 +49,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     let Arguments { file, key: keys, .. } = arguments;
     let output = output(arguments)?;
     let mut input = output::input(file)?;
-    let holder = KeyHolder { data: &context.data, principal: arguments.principal.as_deref(), keys };
+    let holder = KeyHolder {
+        data: &context.data,
+        principal: arguments.principal.as_deref(),
+        region: None, // the message names its keys in full
+        keys,
+    };
     let commitment =
         if arguments.allow_uncommitted { Commitment::Optional } else { Commitment::Required };
     let demands = Demands { commitment, context: arguments.context.clone() };

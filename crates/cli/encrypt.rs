@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use keytrail_envelope::{
     EncryptOptions, EncryptionContext, FRAME_LENGTH_DEFAULT, Release, Sealed, Suite, encrypt,
 };
+use keytrail_event::Region;
 use keytrail_kms::{OsRandom, Random as _};
 use serde_json::{Map, Value, json};
 
@@ -49,6 +50,9 @@ pub(crate) struct Arguments {
     /// The user that calls [default: the account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
+    /// The Region of keys named by id or alias [default: the data directory's first]
+    #[arg(long, env = "KEYTRAIL_REGION")]
+    region: Option<Region>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -56,7 +60,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     let output = Output::choose(arguments.output.as_deref(), &usual_name(file))?;
     output.is_for_bytes()?;
     let mut input = output::input(file)?;
-    let holder = KeyHolder { data: &context.data, principal: arguments.principal.as_deref(), keys };
+    let holder = KeyHolder {
+        data: &context.data,
+        principal: arguments.principal.as_deref(),
+        region: arguments.region.as_ref(),
+        keys,
+    };
     let mut message_id = [0; 32];
     OsRandom.fill(&mut message_id);
     let suite = if arguments.unsigned { Suite::COMMITTED } else { Suite::COMMITTED_AND_SIGNED };

@@ -95,6 +95,32 @@ fn any_one_of_several_keys_opens_a_message() {
 }
 
 #[test]
+fn keys_of_all_regions_serve_one_message() {
+    let home = Home::empty();
+    home.ok(&["init", "--region", "us-east-1", "--region", "eu-west-1"]);
+    let here = key(&home, "alias/backups");
+    let there = home.ok(&["kms", "create-key", "--region", "eu-west-1"]);
+    let there: serde_json::Value = serde_json::from_str(&there).unwrap();
+    let id = there["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let there = there["KeyMetadata"]["Arn"].as_str().unwrap();
+    fs::write(home.path().join("file"), "hello").unwrap();
+    let made = home.json(&["encrypt", "file", "--key", there, "--key", "alias/backups"]);
+    assert_eq!(made["keys"], json!([there, here]));
+    let open = |message: &str, more: &[&str]| {
+        home.ok(&[&["decrypt", message, "--output", "-"][..], more].concat())
+    };
+    for keys in [&[][..], &["--key", id], &["--key", there], &["--key", "alias/backups"]] {
+        assert_eq!(open("file.encrypted", keys), "hello", "{keys:?}");
+    }
+    let region = ["encrypt", "file", "--output", "again", "--key", id, "--region"];
+    home.ok(&[&region[..], &["eu-west-1"]].concat());
+    assert_eq!(open("again", &[]), "hello");
+    let absent = home.run(&[&region[..], &["ap-south-1"]].concat());
+    assert_eq!(absent.code, 3);
+    assert!(absent.stderr.contains("no keys can be in ap-south-1 here"), "{}", absent.stderr);
+}
+
+#[test]
 fn a_message_that_was_changed_leaves_nothing_under_the_outputs_name() {
     let home = Home::new();
     key(&home, "alias/backups");
