@@ -1,4 +1,5 @@
-//! Messages that AWS's SDK for Python wrote (`vectors/make.py`): every suite, frames and none, under a known wrapping key.
+//! Messages that AWS's SDKs for Python and JavaScript wrote (`vectors/make.py`, `vectors/make.cjs`), two programs that share
+//! nothing: every suite, frames and none, under a known wrapping key.
 //!
 //! The wrapping key is AWS's "raw AES keyring": it encrypts a data key with AES-256-GCM under the encryption context.
 
@@ -47,13 +48,24 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let all: Value = serde_json::from_str(include_str!("vectors/python-sdk.json")).unwrap();
+    let files = [
+        ("Python", include_str!("vectors/python-sdk.json")),
+        ("JavaScript", include_str!("vectors/javascript-sdk.json")),
+    ];
+    files.iter().flat_map(|(sdk, text)| read(sdk, text)).collect()
+}
+
+fn read(sdk: &str, text: &str) -> Vec<Vector> {
+    let all: Value = serde_json::from_str(text).unwrap();
     let read = |vector: &Value| {
         let suite = vector["suite"].as_str().unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let context = vector["context"].as_object().unwrap();
         Vector {
-            name: format!("{suite}, {} bytes in {}", vector["length"], vector["frame_length"]),
+            name: format!(
+                "{sdk}, {suite}, {} bytes in {}",
+                vector["length"], vector["frame_length"]
+            ),
             suite: u16::from_str_radix(suite.trim_start_matches("0x"), 16).unwrap(),
             plaintext: (0..=250)
                 .cycle()
