@@ -77,6 +77,42 @@ fn a_client_that_does_not_read_is_let_go() {
     }
 }
 
+/// Whoever goes away, at whatever moment, takes no connection, no turn and no record with them.
+#[test]
+fn clients_that_vanish_leave_nothing_behind() {
+    let endpoint =
+        Endpoint::with(Limits { connections: 3, calls_in_flight: 1, ..Limits::default() });
+    let call = endpoint.request("ListKeys", "{}").to_bytes(&endpoint.root);
+    let body_at = call.len() - 2;
+    for round in 0..30 {
+        for length in [0, 1, 20, body_at - 1, body_at, body_at + 1] {
+            let mut stream = endpoint.connect();
+            stream.write_all(&call[..length]).unwrap();
+            if round % 2 == 0 {
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+        }
+        // A whole call whose answer nobody waits for: carried out and recorded, or neither.
+        endpoint.connect().write_all(&call).unwrap();
+    }
+    // Taken after all of them: connections are taken in order.
+    assert_eq!(endpoint.exchange(&call).status, 200, "there is a turn left");
+    let is_done = |metrics: &str| {
+        let calls = endpoint.records().len() - 1;
+        let counted = format!(
+            "keytrail_requests_total{{service=\"kms\",operation=\"ListKeys\",outcome=\"OK\"}} {calls}\n"
+        );
+        let expected =
+            ["keytrail_connections 1\n", "keytrail_requests_in_flight 0\n", counted.as_str()];
+        expected.iter().all(|line| metrics.contains(line))
+    };
+    let begun = Instant::now();
+    while !is_done(&endpoint.get("/metrics").body) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", endpoint.get("/metrics").body);
+        std::thread::sleep(SOON / 10);
+    }
+}
+
 #[test]
 fn connections_beyond_the_limit_wait_for_one_to_close() {
     let endpoint = Endpoint::with(Limits { connections: 2, ..Limits::default() });
