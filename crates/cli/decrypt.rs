@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     let contents = output.write(release, Readers::Owner, |plaintext| {
         opened.write_to(plaintext).with_context(name)
     })?;
-    if let Output::File(path) = &output {
+    if let Output::File(path, _) = &output {
         let signature = if release == Release::AtTheEnd { "verified" } else { "none" };
         print_facts(
             context.format,

@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         encrypt(&mut input, message, options, |context| holder.generate(suite, context))
             .with_context(|| format!("{}", file.display()))
     })?;
-    if let Output::File(path) = &output {
+    if let Output::File(path, _) = &output {
         print_facts(context.format, &facts(path, suite, &sealed))?;
     }
     Ok(Outcome::Fine)

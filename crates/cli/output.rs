@@ -39,8 +39,17 @@ pub(crate) fn input(name: &Path) -> anyhow::Result<Box<dyn Read>> {
 pub(crate) enum Output {
     /// Standard output.
     Pipe,
-    /// This file, which may be there already.
-    File(PathBuf),
+    /// This file.
+    File(PathBuf, Existing),
+}
+
+/// What becomes of a file that has the name already.
+#[derive(Clone, Copy)]
+pub(crate) enum Existing {
+    /// It stays, and nothing is written.
+    Kept,
+    /// Its name goes to the new one.
+    Replaced,
 }
 
 impl Output {
@@ -49,22 +58,24 @@ impl Output {
         match asked {
             Some(name) if name.as_os_str() == PIPE => Ok(Self::Pipe),
             None if usual.as_os_str() == PIPE => Ok(Self::Pipe),
+            // Early: there may be much to read before the name is taken, which looks again.
             None if usual.exists() => {
                 let name = usual.display();
                 bail!("{name} is there already: remove it, or name the output with --output")
             }
-            name => Self::file(name.unwrap_or(usual)),
+            None => Ok(Self::File(usual.to_owned(), Existing::Kept)),
+            Some(name) => Self::file(name),
         }
     }
 
     fn file(name: &Path) -> anyhow::Result<Self> {
         if !name.exists() {
-            return Ok(Self::File(name.to_owned()));
+            return Ok(Self::File(name.to_owned(), Existing::Replaced));
         }
         // Through links, so that a link stays one. A device or a pipe would be replaced by a file of its name.
         let path = name.canonicalize().with_context(|| format!("{}", name.display()))?;
         if path.is_file() {
-            return Ok(Self::File(path));
+            return Ok(Self::File(path, Existing::Replaced));
         }
         bail!("{} is not a file: write to standard output with --output -", name.display())
     }
@@ -86,7 +97,7 @@ impl Output {
         write: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         match (self, release) {
-            (Self::File(path), _) => write_file(path, readers, write),
+            (Self::File(path, existing), _) => write_file(path, *existing, readers, write),
             (Self::Pipe, Release::PerFrame) => {
                 write(&mut BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()))
             }
@@ -103,6 +114,7 @@ impl Output {
 
 fn write_file<T>(
     path: &Path,
+    existing: Existing,
     readers: Readers,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
@@ -112,7 +124,11 @@ fn write_file<T>(
     let temporary = temporary_file(folder, readers).with_context(name)?;
     let result = buffered(temporary.as_file(), write)?;
     temporary.as_file().sync_all().with_context(name)?;
-    temporary.persist(path).map_err(|error| error.error).with_context(name)?;
+    let named = match existing {
+        Existing::Kept => temporary.persist_noclobber(path),
+        Existing::Replaced => temporary.persist(path),
+    };
+    named.map_err(|error| error.error).with_context(name)?;
     // The new name is durable with its folder.
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(name)?;
     Ok(result)
