@@ -69,9 +69,10 @@ fn find<'a>(call: &'a Call<'_>, request: &Request) -> Result<(&'a Key, GrantId),
     match request {
         Request { token: Some(token), key: None, grant: None, .. } => {
             let (key, grant) = grant_token::open(token, &call.config.origin, call.root_key)?;
-            let key = call.state.keys.get(&key);
-            let gone = || Refusal::bare(ErrorCode::InvalidGrantTokenException);
-            Ok((key.ok_or_else(gone)?, grant))
+            let is_here = key.place().region() == call.home().region();
+            let key = call.state.keys.get(&key).filter(|_| is_here);
+            let invalid = || Refusal::bare(ErrorCode::InvalidGrantTokenException);
+            Ok((key.ok_or_else(invalid)?, grant))
         }
         Request { token: None, key: Some(key), grant: Some(grant), .. } => {
             let reference = KeyReference::parse(key, Naming::KeyOnly, call.home())?;

@@ -69,6 +69,19 @@ fn a_grant_on_one_key_is_none_on_another_whatever_token_comes_along() {
     assert!(encrypt(&key).is_ok(), "none of it ended the grant");
 }
 
+/// A token names its grant whatever the Region of the call is. Taken elsewhere, a policy that holds a caller to one Region
+/// would be asked about the wrong one, and the record would lie in it.
+#[test]
+fn a_grant_token_counts_in_the_region_of_its_key_only() {
+    let bench = Bench::new();
+    let (root, key) = (bench.root(), bench.key());
+    let token = json!({"GrantToken": grant_to_alice(&bench, &key)["GrantToken"]});
+    let elsewhere = bench.root().in_region("eu-west-1".parse().unwrap());
+    let refused = bench.call_as(&elsewhere, "RetireGrant", &token.to_string()).unwrap_err();
+    assert_eq!(refused.to_string(), "InvalidGrantTokenException");
+    bench.call_as(&root, "RetireGrant", &token.to_string()).unwrap();
+}
+
 #[test]
 fn a_ciphertext_cannot_be_made_one_of_another_key() {
     let bench = Bench::new();
