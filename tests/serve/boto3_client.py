@@ -40,7 +40,7 @@ def to_json(value):
 
 
 def client(service, request):
-    name = json.dumps([service, request["region"], request["credentials"], request["unchecked"]])
+    name = json.dumps([service, request["endpoint"], request["region"], request["credentials"], request["unchecked"]])
     if name not in clients:
         credentials = request["credentials"]
         options = {"parameter_validation": not request["unchecked"]}

@@ -16,6 +16,7 @@
 //! region = "us-east-1"                            # that is called, by its signature; this one if it is not said
 //! clock_seconds = -840                            # how wrong the client's clock goes
 //! run = ["kms", "encrypt", "--key-id", "${key}"]  # arguments of `aws`, or …
+//! serve = ["--clock-offset", "30d"]               # … or the endpoint is started again with these flags, or …
 //! call = "kms.encrypt"                            # … a method of boto3 (or of the judge, see offline.py), with
 //! input = { KeyId = "${key}" }                    # its members; bytes are { base64 = "…" }, a number of letters "${A x 8193}"
 //! unchecked = true                                # boto3 sends what it can tell itself to be wrong
@@ -80,6 +81,8 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) run: Vec<String>,
     #[serde(default)]
+    pub(crate) serve: Vec<String>,
+    #[serde(default)]
     pub(crate) call: String,
     #[serde(default)]
     pub(crate) input: Map<String, Value>,
@@ -130,6 +133,9 @@ impl Session {
 impl Case {
     /// The service that is called and its operation by AWS's name: `("kms", "ReEncrypt")`. A call of the judge is none.
     pub(crate) fn operation(&self) -> Option<(&str, String)> {
+        if !self.serve.is_empty() {
+            return None;
+        }
         if !self.call.is_empty() {
             let (service, method) = self.call.split_once('.').unwrap();
             return (service != "offline").then(|| (service, in_capitals(method, '_')));

@@ -89,7 +89,8 @@ impl Endpoint {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.process = Some(process);
-        let facts: Value = serde_json::from_str(&line).unwrap();
+        let log = || std::fs::read_to_string(self.folder().join("serve.log")).unwrap();
+        let facts: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}", log()));
         facts["endpoint"].as_str().unwrap().clone_into(&mut self.url);
     }
 

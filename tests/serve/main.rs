@@ -177,3 +177,13 @@ fn material_from_outside_is_imported_and_does_what_it_does_there() {
 fn a_key_of_one_region_is_no_multi_region_key() {
     run("multi_region");
 }
+
+#[test]
+fn time_ages_tokens_and_deletes_expires_and_rotates_keys() {
+    run("time");
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told_in_awss_order() {
+    run("validation");
+}

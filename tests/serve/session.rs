@@ -27,49 +27,36 @@ struct Said {
     input: Value,
 }
 
-/// Runs a file of cases on an endpoint of its own.
+/// Runs a file of cases on an endpoint of its own, which the cases may start again.
 pub(crate) fn run_alone(name: &str, text: &str) {
     let started = Instant::now();
     let session = Session::parse(text);
-    let endpoint = Endpoint::of(&session);
-    let count = session.cases.len();
-    run_session(&endpoint, &session);
+    let mut endpoint = Endpoint::of(&session);
+    let mut running = Running::begin(&endpoint, &session);
+    for part in session.cases.chunk_by(|_, next| next.serve.is_empty()) {
+        if !part[0].serve.is_empty() {
+            running.restart(&mut endpoint, &part[0]);
+        }
+        running.run_all(&endpoint, part);
+    }
+    running.end();
+    let (count, seconds) = (session.cases.len(), started.elapsed().as_secs_f32());
     #[expect(clippy::print_stdout, reason = "shown with --nocapture, and when the test fails")]
     {
-        println!("{name}: {count} cases in {:.1} s", started.elapsed().as_secs_f32());
+        println!("{name}: {count} cases in {seconds:.1} s");
     }
 }
 
 /// Runs a file of cases on this endpoint; what they saved.
 pub(crate) fn run(endpoint: &Endpoint, text: &str) -> Saved {
-    run_session(endpoint, &Session::parse(text))
-}
-
-fn run_session(endpoint: &Endpoint, session: &Session) -> Saved {
-    for (name, content) in &session.files {
-        std::fs::write(endpoint.folder().join(name), content).unwrap();
-    }
-    let mut running = Running {
-        endpoint,
-        saved: Saved::new(),
-        boto3: None,
-        seen: endpoint.records_from(0).1,
-        wrong: Vec::new(),
-    };
-    for case in &session.cases {
-        for n in 1..=case.repeat {
-            running.saved.insert("n".to_owned(), n.to_string());
-            running.run(case);
-        }
-    }
-    let Running { wrong, saved, .. } = running;
-    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
-    saved
+    let session = Session::parse(text);
+    let mut running = Running::begin(endpoint, &session);
+    running.run_all(endpoint, &session.cases);
+    running.end()
 }
 
 /// A session on its way.
-struct Running<'a> {
-    endpoint: &'a Endpoint,
+struct Running {
     saved: Saved,
     boto3: Option<Boto3>,
     /// Sequence of the ledger's next entry.
@@ -78,10 +65,46 @@ struct Running<'a> {
     wrong: Vec<String>,
 }
 
-impl Running<'_> {
+impl Running {
+    fn begin(endpoint: &Endpoint, session: &Session) -> Self {
+        for (name, content) in &session.files {
+            std::fs::write(endpoint.folder().join(name), content).unwrap();
+        }
+        let seen = endpoint.records_from(0).1;
+        Self { saved: Saved::new(), boto3: None, seen, wrong: Vec::new() }
+    }
+
+    fn run_all(&mut self, endpoint: &Endpoint, cases: &[Case]) {
+        for case in cases.iter().filter(|case| case.serve.is_empty()) {
+            for n in 1..=case.repeat {
+                self.saved.insert("n".to_owned(), n.to_string());
+                self.run(endpoint, case);
+            }
+        }
+    }
+
+    /// Ends well if nothing was wrong; what was saved.
+    fn end(self) -> Saved {
+        let Self { wrong, saved, .. } = self;
+        assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+        saved
+    }
+
+    /// Starts the endpoint again with the flags of the case; it leaves the events of the case, and nothing else.
+    fn restart(&mut self, endpoint: &mut Endpoint, case: &Case) {
+        endpoint.stop();
+        endpoint.serve(&case.serve.iter().map(String::as_str).collect::<Vec<_>>());
+        let (records, seen) = endpoint.records_from(self.seen);
+        self.seen = seen;
+        let expected = self.expected_events(case);
+        if let Some(problem) = difference("the events", &expected, &records.into()) {
+            self.wrong.push(format!("{}: {problem}", case.name));
+        }
+    }
+
     /// Makes the call and compares. What is wrong is told at the end: one mistake says less than all of them.
-    fn run(&mut self, case: &Case) {
-        let said = self.say(case);
+    fn run(&mut self, endpoint: &Endpoint, case: &Case) {
+        let said = self.say(endpoint, case);
         if let Some(problem) = self.difference(case, &said) {
             let Said { answer, text, error, .. } = &said;
             self.wrong.push(format!(
@@ -95,26 +118,26 @@ impl Running<'_> {
         }
         for (name, path) in &case.save_bytes {
             let bytes = STANDARD.decode(member(&said.answer, path).unwrap_or_default()).unwrap();
-            std::fs::write(self.endpoint.folder().join(name), bytes).unwrap();
+            std::fs::write(endpoint.folder().join(name), bytes).unwrap();
         }
-        let (records, seen) = self.endpoint.records_from(self.seen);
+        let (records, seen) = endpoint.records_from(self.seen);
         self.seen = seen;
         for (name, path) in &case.save_record {
             let text = records.first().and_then(|record| member(record, path));
             self.saved.insert(name.clone(), text.unwrap_or("no record").to_owned());
         }
-        if let Some(problem) = self.difference_of_records(case, &said, &records) {
+        if let Some(problem) = self.difference_of_records(endpoint, case, &said, &records) {
             let records: Vec<String> = records.iter().map(Value::to_string).collect();
             self.wrong.push(format!("{}: {problem}\n  {}", case.name, records.join("\n  ")));
         }
     }
 
-    fn say(&mut self, case: &Case) -> Said {
+    fn say(&mut self, endpoint: &Endpoint, case: &Case) -> Said {
         let setting = Setting {
-            credentials: self.credentials(&case.r#as),
+            credentials: credentials(endpoint, &case.r#as),
             region: &case.region,
-            endpoint: &self.endpoint.url,
-            folder: self.endpoint.folder(),
+            endpoint: &endpoint.url,
+            folder: endpoint.folder(),
         };
         if case.call.is_empty() {
             let arguments: Vec<String> =
@@ -153,16 +176,6 @@ impl Running<'_> {
         }
     }
 
-    fn credentials(&self, name: &str) -> Option<(String, String)> {
-        let root = &self.endpoint.credentials["root"];
-        match name {
-            "anonymous" => None,
-            "wrong-secret" => Some((root.0.clone(), "wrong".to_owned())),
-            "unknown-key" => Some(("AKIAAAAAAAAAAAAAAAAA".to_owned(), root.1.clone())),
-            name => Some(self.endpoint.credentials[name].clone()),
-        }
-    }
-
     /// What is wrong with the answer or the error.
     fn difference(&self, case: &Case, said: &Said) -> Option<String> {
         let expected = match (case.refusal(), &case.client_error) {
@@ -195,7 +208,13 @@ impl Running<'_> {
     }
 
     /// What is wrong with the records that the call left.
-    fn difference_of_records(&self, case: &Case, said: &Said, records: &[Value]) -> Option<String> {
+    fn difference_of_records(
+        &self,
+        endpoint: &Endpoint,
+        case: &Case,
+        said: &Said,
+        records: &[Value],
+    ) -> Option<String> {
         let none = case.operation().is_none()
             || case.client_error.is_some()
             || case.record.as_ref().is_some_and(|record| record == "none");
@@ -207,7 +226,7 @@ impl Running<'_> {
         if records.len() != case.records {
             return Some(format!("{} records, not {}", records.len(), case.records));
         }
-        let credentials = self.credentials(&case.r#as).unwrap();
+        let credentials = credentials(endpoint, &case.r#as).unwrap();
         let caller =
             Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
         let mut expected = record::expected(case, &caller, &self.saved);
@@ -258,6 +277,17 @@ fn leaked(secrets: &[&str], record: &Value) -> Option<String> {
     let text = record.to_string();
     let secret = secrets.iter().find(|secret| text.contains(**secret))?;
     Some(format!("the record shows a secret: {secret}"))
+}
+
+/// As whom a case calls.
+fn credentials(endpoint: &Endpoint, name: &str) -> Option<(String, String)> {
+    let root = &endpoint.credentials["root"];
+    match name {
+        "anonymous" => None,
+        "wrong-secret" => Some((root.0.clone(), "wrong".to_owned())),
+        "unknown-key" => Some(("AKIAAAAAAAAAAAAAAAAA".to_owned(), root.1.clone())),
+        name => Some(endpoint.credentials[name].clone()),
+    }
 }
 
 /// A key that the answer names is among the record's resources.
