@@ -36,10 +36,78 @@ pub enum EngineError {
         /// The root key's file.
         path: PathBuf,
     },
-    /// The operator's: a sealed file does not open with this root key (or was changed).
-    #[error("{path} does not open with this root key: give the root key it was made with", path = path.display())]
+    /// The operator's: the root key is not in its file, which says that it comes from elsewhere.
+    #[error("{path} does not hold the root key, only where it comes from", path = path.display())]
+    RootKeyElsewhere {
+        /// The root key's file.
+        path: PathBuf,
+    },
+    /// The operator's: a root key is given as 64 hexadecimal digits, and these are none.
+    #[error("this is not a root key: it has to be 64 hexadecimal digits")]
+    RootKeyDigits,
+    /// The operator's: the passphrase is shorter than eight bytes.
+    #[error(
+        "the passphrase is too short: it has to have 8 bytes at least, and should have many more"
+    )]
+    PassphraseTooShort,
+    /// The environment's: the machine has not the memory that stretching the passphrase takes.
+    #[error("the passphrase cannot be made a root key: there is not enough memory")]
+    PassphraseNotStretched,
+    /// The operator's: the store key does not open with this root key (or was changed). For a passphrase: it is another one.
+    #[error(
+        "{path} does not open with this root key: give the root key or the passphrase that is in force, or restore keys/ and \
+         root.key from copies of the same time",
+        path = path.display()
+    )]
     WrongRootKey {
+        /// The sealed store key.
+        path: PathBuf,
+    },
+    /// The data's: the sealed store key is not there.
+    #[error("{path} is missing: restore it from a copy, nothing can be opened without it", path = path.display())]
+    StoreKeyMissing {
         /// The sealed file.
+        path: PathBuf,
+    },
+    /// The data's: this is no sealed store key, or not a whole one.
+    #[error("{path} is not a sealed store key: restore it from a copy", path = path.display())]
+    StoreKeyFile {
+        /// The sealed file.
+        path: PathBuf,
+    },
+    /// The data's: a sealed file in `keys/` does not open with the store key beside it: it is another directory's, or was
+    /// changed.
+    #[error("{path} does not belong to the store key beside it: restore keys/ from one copy", path = path.display())]
+    ForeignFile {
+        /// The sealed file.
+        path: PathBuf,
+    },
+    /// The data's: the file of the material keys is not there, or is none.
+    #[error("{path} is missing or damaged: restore it from a copy, no key material opens without it", path = path.display())]
+    MaterialKeysFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The data's: a key has material whose material key is not there. It was erased by somebody else, or `keys/` and `ledger/`
+    /// come from copies of different times.
+    #[error(
+        "{path} has no key for the material of {key}: restore it from the newest copy; without it this material is lost",
+        path = path.display()
+    )]
+    MaterialKeyMissing {
+        /// The file of the material keys.
+        path: PathBuf,
+        /// The ARN of the key whose material does not open.
+        key: String,
+    },
+    /// The data's: material keys were made after the ledger's last entry, so the ledger is an older copy. Opening it would
+    /// erase them, and with them the material of the newer ledger.
+    #[error(
+        "{path} is newer than the ledger: restore keys/ and ledger/ from copies of the same time",
+        path = path.display()
+    )]
+    LedgerOlderThanKeys {
+        /// The file of the material keys.
         path: PathBuf,
     },
     /// The data's: the sealed seed of a signing key is not there.
@@ -67,7 +135,7 @@ pub enum EngineError {
     /// The data's: creating the engine was interrupted, so that it has no root user's access key.
     #[error("creating this data directory was interrupted: remove it and create it again")]
     Unfinished,
-    /// The data's: a state change in the ledger does not open with the root key, or was changed. The state after it
+    /// The data's: a state change in the ledger does not open with the store key, or was changed. The state after it
     /// cannot be known, and nothing is guessed.
     #[error(
         "the state change at sequence {sequence} is refused: {detail}; run verify, and restore the ledger"

@@ -2,7 +2,7 @@
 //!
 //! With AWS a token bridges the minutes until a new grant is known everywhere. Here a grant counts from the next call on, so
 //! a token opens nothing; it names its grant to `RetireGrant`, and one that is not ours is refused. It is sealed with the
-//! root key and kept nowhere, so no ledger, snapshot or record can show one:
+//! store key and kept nowhere, so no ledger, snapshot or record can show one:
 //!
 //! ```text
 //! token = base64(salt[16] ‖ AES-256-GCM(grant id[32] ‖ key ARN) ‖ tag[16])      aad = origin
@@ -15,21 +15,21 @@ use base64::engine::general_purpose::STANDARD;
 use keytrail_ledger::{Origin, Random};
 use zeroize::Zeroizing;
 
-use crate::RootKey;
 use crate::error::{ErrorCode, Refusal};
 use crate::names::KeyArn;
-use crate::root_key::Purpose;
+use crate::sealing::Purpose;
 use crate::state::GrantId;
+use crate::store_key::StoreKey;
 
 /// A new token for a grant.
 pub(crate) fn issue(
     (key, grant): (&KeyArn, GrantId),
     origin: &Origin,
-    root_key: &RootKey,
+    store_key: &StoreKey,
     random: &dyn Random,
 ) -> Zeroizing<String> {
     let named = [grant.as_bytes().as_slice(), key.as_str().as_bytes()].concat();
-    let sealed = root_key.seal(Purpose::GrantToken, origin.as_str().as_bytes(), &named, random);
+    let sealed = store_key.seal(Purpose::GrantToken, origin.as_str().as_bytes(), &named, random);
     Zeroizing::new(STANDARD.encode(sealed))
 }
 
@@ -38,11 +38,11 @@ pub(crate) fn issue(
 pub(crate) fn open(
     token: &str,
     origin: &Origin,
-    root_key: &RootKey,
+    store_key: &StoreKey,
 ) -> Result<(KeyArn, GrantId), Refusal> {
     let invalid = || Refusal::bare(ErrorCode::InvalidGrantTokenException);
     let sealed = STANDARD.decode(token).map_err(|_| invalid())?;
-    let named = root_key.open(Purpose::GrantToken, origin.as_str().as_bytes(), &sealed);
+    let named = store_key.open(Purpose::GrantToken, origin.as_str().as_bytes(), &sealed);
     let named = named.map_err(|_| invalid())?;
     let (grant, key) = named.split_first_chunk().ok_or_else(invalid)?;
     let key = std::str::from_utf8(key).ok().and_then(KeyArn::parse).ok_or_else(invalid)?;
@@ -69,7 +69,7 @@ mod tests {
         let key = key_arn_for_tests(7);
         let named = (&key, GrantId::from_bytes([9; 32]));
         let origin = Origin::new("test.example/keytrail").unwrap();
-        let token = issue(named, &origin, &RootKey::generate(&random), &random);
+        let token = issue(named, &origin, &StoreKey::for_tests(&random), &random);
         assert_eq!(
             STANDARD.decode(token.as_bytes()).unwrap().len(),
             16 + 32 + key.as_str().len() + 16
@@ -79,21 +79,21 @@ mod tests {
     #[test]
     fn a_token_names_its_grant_and_nothing_else_passes_for_one() {
         let random = SeededRandom::new(5);
-        let root_key = RootKey::generate(&random);
+        let store_key = StoreKey::for_tests(&random);
         let origin = Origin::new("test.example/keytrail").unwrap();
         let (key, grant) = (key_arn_for_tests(7), GrantId::from_bytes([9; 32]));
-        let issue = || issue((&key, grant), &origin, &root_key, &random);
+        let issue = || issue((&key, grant), &origin, &store_key, &random);
         let token = issue();
         assert_ne!(token, issue(), "each token is another");
-        assert_eq!(open(&token, &origin, &root_key), Ok((key.clone(), grant)));
-        assert!(open(&token, &Origin::new("test.example/other").unwrap(), &root_key).is_err());
-        assert!(open(&token, &origin, &RootKey::generate(&random)).is_err());
+        assert_eq!(open(&token, &origin, &store_key), Ok((key.clone(), grant)));
+        assert!(open(&token, &Origin::new("test.example/other").unwrap(), &store_key).is_err());
+        assert!(open(&token, &origin, &StoreKey::for_tests(&random)).is_err());
         for position in 0..token.len() {
-            assert!(open(&token[..position], &origin, &root_key).is_err());
+            assert!(open(&token[..position], &origin, &store_key).is_err());
             let mut changed = token.to_string().into_bytes();
             changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(open(&changed, &origin, &root_key).is_err(), "{position}");
+            assert!(open(&changed, &origin, &store_key).is_err(), "{position}");
         }
     }
 }

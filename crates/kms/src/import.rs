@@ -1,7 +1,7 @@
 //! Import tokens: what `GetParametersForImport` gives out and `ImportKeyMaterial` takes back, with material wrapped under the
 //! public key beside it.
 //!
-//! The token carries the private half of the wrapping key, sealed by the root key, so the engine keeps nothing between the
+//! The token carries the private half of the wrapping key, sealed by the store key, so the engine keeps nothing between the
 //! two calls and a token outlives a restart:
 //!
 //! ```text
@@ -20,11 +20,12 @@ use keytrail_event::Timestamp;
 use keytrail_ledger::Random;
 use zeroize::Zeroizing;
 
+use crate::Config;
 use crate::algorithms::{EncryptionAlgorithm, KeySpec, SecretKey};
 use crate::input::Word;
 use crate::names::KeyArn;
-use crate::root_key::Purpose;
-use crate::{Config, RootKey};
+use crate::sealing::Purpose;
+use crate::store_key::StoreKey;
 
 const MARK: &[u8; 4] = b"KTI\x01";
 
@@ -63,7 +64,12 @@ pub(crate) struct ImportToken {
 
 impl ImportToken {
     /// The token as it is given out.
-    pub(crate) fn seal(&self, config: &Config, root_key: &RootKey, random: &dyn Random) -> Vec<u8> {
+    pub(crate) fn seal(
+        &self,
+        config: &Config,
+        store_key: &StoreKey,
+        random: &dyn Random,
+    ) -> Vec<u8> {
         let private = self.wrapping_key.bytes();
         let key = self.key.as_str().as_bytes();
         let mut content = Zeroizing::new(Vec::with_capacity(11 + key.len() + private.len()));
@@ -75,14 +81,15 @@ impl ImportToken {
         content.extend_from_slice(private);
         let aad = associated_data(config);
         let mut token = MARK.to_vec();
-        token.extend(root_key.seal(Purpose::ImportToken, &aad, &content, random));
+        token.extend(store_key.seal(Purpose::ImportToken, &aad, &content, random));
         token
     }
 
     /// A token that was given out; `None` if it was changed, or is none of this engine's.
-    pub(crate) fn open(token: &[u8], config: &Config, root_key: &RootKey) -> Option<Self> {
+    pub(crate) fn open(token: &[u8], config: &Config, store_key: &StoreKey) -> Option<Self> {
         let sealed = token.strip_prefix(MARK)?;
-        let content = root_key.open(Purpose::ImportToken, &associated_data(config), sealed).ok()?;
+        let content =
+            store_key.open(Purpose::ImportToken, &associated_data(config), sealed).ok()?;
         let (valid_to, rest) = content.split_first_chunk()?;
         let (&[algorithm, spec, key_len], rest) = rest.split_first_chunk()?;
         let (key, private) = rest.split_at_checked(usize::from(key_len))?;
@@ -226,10 +233,10 @@ mod tests {
         assert!(module.contains(&drawn), "{drawn}");
 
         let (random, config) = (SeededRandom::new(1), Config::for_tests());
-        let root_key = RootKey::generate(&random);
+        let store_key = StoreKey::for_tests(&random);
         let token = token(&random);
-        let sealed = token.seal(&config, &root_key, &random);
-        let opened = root_key.open(Purpose::ImportToken, &associated_data(&config), &sealed[4..]);
+        let sealed = token.seal(&config, &store_key, &random);
+        let opened = store_key.open(Purpose::ImportToken, &associated_data(&config), &sealed[4..]);
         let (key, private) = (token.key.as_str().as_bytes(), token.wrapping_key.bytes());
         let key_len = u8::try_from(key.len()).unwrap();
         let head = [1, 2, 3, 4, 5, 6, 7, 8, 4, 1, key_len];
@@ -237,22 +244,22 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_for_its_own_log_and_root_key_only() {
+    fn a_token_opens_for_its_own_log_and_store_key_only() {
         let (random, config) = (SeededRandom::new(2), Config::for_tests());
-        let root_key = RootKey::generate(&random);
-        let sealed = token(&random).seal(&config, &root_key, &random);
-        let opened = ImportToken::open(&sealed, &config, &root_key).unwrap();
+        let store_key = StoreKey::for_tests(&random);
+        let sealed = token(&random).seal(&config, &store_key, &random);
+        let opened = ImportToken::open(&sealed, &config, &store_key).unwrap();
         assert_eq!(
             (opened.algorithm, opened.spec),
             (WrappingAlgorithm::AesSha256, WrappingKeySpec::Rsa3072)
         );
         let origin = keytrail_ledger::Origin::new("test.example/other").unwrap();
         let other = Config { origin, ..Config::for_tests() };
-        assert!(ImportToken::open(&sealed, &other, &root_key).is_none());
-        assert!(ImportToken::open(&sealed, &config, &RootKey::generate(&random)).is_none());
+        assert!(ImportToken::open(&sealed, &other, &store_key).is_none());
+        assert!(ImportToken::open(&sealed, &config, &StoreKey::for_tests(&random)).is_none());
         for end in 0..sealed.len() {
             assert!(
-                ImportToken::open(&sealed[..end], &config, &root_key).is_none(),
+                ImportToken::open(&sealed[..end], &config, &store_key).is_none(),
                 "cut at {end}"
             );
         }

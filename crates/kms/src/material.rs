@@ -1,6 +1,7 @@
 //! Key material: the secret behind a key. Sealed everywhere but in the moment of use.
 //!
-//! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold. Only [`crate::state::Key::material`] and
+//! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold: sealed under a material key that they do not hold
+//! (`material_keys`), so that erasing that one erases the material from all of them. Only [`crate::state::Key::material`] and
 //! [`crate::state::Key::secret_key`] open it, and only for a caller who shows the token of a decision about that very key.
 //! Symmetric keys are [`Material`], 32 bytes for the ciphertext `blob`; all others are a [`SecretKey`] of `algorithms`.
 
@@ -12,10 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::RootKey;
 use crate::algorithms::{KeySpec, NotMade, SecretKey};
+use crate::material_keys::{MaterialKey, MaterialKeyId, MaterialKeys};
 use crate::names::KeyId;
-use crate::root_key::Purpose;
 use crate::sealing::NotAuthentic;
 
 /// Names one material of one key; 64 hexadecimal digits in the API and in records.
@@ -97,10 +97,12 @@ impl Material {
     }
 }
 
-/// Material as it is kept: sealed by the root key, bound to its key and id.
+/// Material as it is kept: sealed under a key of its own, bound to its key and id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WrappedMaterial {
     pub(crate) id: MaterialId,
+    /// The material key that opens it.
+    pub(crate) under: MaterialKeyId,
     #[serde(with = "crate::state::base64_text")]
     sealed: Vec<u8>,
     /// The public key of an asymmetric key (SPKI). It lies here in the clear so that nobody has to open the secret to
@@ -113,22 +115,22 @@ impl WrappedMaterial {
     pub(crate) fn wrap(
         material: &Material,
         key: KeyId,
-        root_key: &RootKey,
+        under: &MaterialKey,
         random: &dyn Random,
     ) -> Self {
-        Self::seal(material.id, material.bytes.as_ref(), key, root_key, random)
+        Self::seal(material.id, material.bytes.as_ref(), key, under, random)
     }
 
     /// Wraps the secret of a key that is not symmetric, beside its public key. Fails if the secret is none of its spec.
     pub(crate) fn wrap_secret_key(
         secret: &SecretKey,
         key: KeyId,
-        root_key: &RootKey,
+        under: &MaterialKey,
         random: &dyn Random,
     ) -> Result<Self, NotMade> {
         let public_key = secret.public_key()?;
         let id = MaterialId::of(key, secret.bytes());
-        Ok(Self { public_key, ..Self::seal(id, secret.bytes(), key, root_key, random) })
+        Ok(Self { public_key, ..Self::seal(id, secret.bytes(), key, under, random) })
     }
 
     /// Wraps material from outside; `None` if it is none for a key of this spec.
@@ -136,31 +138,31 @@ impl WrappedMaterial {
         spec: KeySpec,
         bytes: &[u8],
         key: KeyId,
-        root_key: &RootKey,
+        under: &MaterialKey,
         random: &dyn Random,
     ) -> Option<Self> {
         if spec == KeySpec::SymmetricDefault {
             let id = MaterialId::of(key, bytes);
-            return (bytes.len() == 32).then(|| Self::seal(id, bytes, key, root_key, random));
+            return (bytes.len() == 32).then(|| Self::seal(id, bytes, key, under, random));
         }
         let secret = SecretKey::import(spec, bytes).ok()?;
-        Self::wrap_secret_key(&secret, key, root_key, random).ok()
+        Self::wrap_secret_key(&secret, key, under, random).ok()
     }
 
     fn seal(
         id: MaterialId,
         bytes: &[u8],
         key: KeyId,
-        root_key: &RootKey,
+        under: &MaterialKey,
         random: &dyn Random,
     ) -> Self {
-        let sealed = root_key.seal(Purpose::Material, &associated_data(key, id), bytes, random);
-        Self { id, sealed, public_key: None }
+        let sealed = under.seal(&associated_data(key, id), bytes, random);
+        Self { id, under: under.id(), sealed, public_key: None }
     }
 
-    /// Opens it. Failing means that the state is not what this root key wrote, which loading it should have found out.
-    pub(crate) fn unwrap(&self, key: KeyId, root_key: &RootKey) -> Result<Material, NotAuthentic> {
-        let opened = self.open(key, root_key)?;
+    /// Opens it. Failing means that its material key is gone, which opening the directory should have found out.
+    pub(crate) fn unwrap(&self, key: KeyId, keys: &MaterialKeys) -> Result<Material, NotAuthentic> {
+        let opened = self.open(key, keys)?;
         let mut bytes = Zeroizing::new([0; 32]);
         if opened.len() != bytes.len() {
             return Err(NotAuthentic);
@@ -174,9 +176,9 @@ impl WrappedMaterial {
         &self,
         spec: KeySpec,
         key: KeyId,
-        root_key: &RootKey,
+        keys: &MaterialKeys,
     ) -> Result<SecretKey, NotAuthentic> {
-        Ok(SecretKey::from_bytes(spec, self.open(key, root_key)?))
+        Ok(SecretKey::from_bytes(spec, self.open(key, keys)?))
     }
 
     /// The public key (SPKI) of an asymmetric key.
@@ -184,8 +186,9 @@ impl WrappedMaterial {
         self.public_key.as_deref()
     }
 
-    fn open(&self, key: KeyId, root_key: &RootKey) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
-        root_key.open(Purpose::Material, &associated_data(key, self.id), &self.sealed)
+    fn open(&self, key: KeyId, keys: &MaterialKeys) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+        let under = keys.find(self.under).ok_or(NotAuthentic)?;
+        under.open(&associated_data(key, self.id), &self.sealed)
     }
 }
 
@@ -222,20 +225,27 @@ fn associated_data(key: KeyId, id: MaterialId) -> [u8; KeyId::LEN + 32] {
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
+    use crate::store_key::StoreKey;
     use keytrail_testkit::SeededRandom;
 
     #[test]
-    fn material_opens_for_its_own_key_and_id_only() {
+    fn material_opens_for_its_own_key_and_id_under_its_own_material_key_only() {
         let random = SeededRandom::new(1);
-        let root_key = RootKey::generate(&random);
+        let data = tempfile::tempdir().unwrap();
+        std::fs::create_dir(data.path().join("keys")).unwrap();
+        let keys = MaterialKeys::create(data.path()).unwrap();
+        let made = keys.make(2, 0, &StoreKey::for_tests(&random), &random).unwrap();
         let [key, other] = [KeyId::from_random([1; 16]), KeyId::from_random([2; 16])];
         let material = Material::generate(key, &random);
-        let wrapped = WrappedMaterial::wrap(&material, key, &root_key, &random);
-        assert_eq!(wrapped.unwrap(key, &root_key).ok().unwrap().bytes(), material.bytes());
-        assert!(wrapped.unwrap(other, &root_key).is_err());
-        assert!(wrapped.unwrap(key, &RootKey::generate(&random)).is_err());
-        let renamed = WrappedMaterial { id: MaterialId([0; 32]), ..wrapped };
-        assert!(renamed.unwrap(key, &root_key).is_err());
+        let wrapped = WrappedMaterial::wrap(&material, key, &made[0], &random);
+        assert_eq!(wrapped.unwrap(key, &keys).ok().unwrap().bytes(), material.bytes());
+        assert!(wrapped.unwrap(other, &keys).is_err());
+        let elsewhere = WrappedMaterial { under: made[1].id(), ..wrapped.clone() };
+        assert!(elsewhere.unwrap(key, &keys).is_err());
+        let renamed = WrappedMaterial { id: MaterialId([0; 32]), ..wrapped.clone() };
+        assert!(renamed.unwrap(key, &keys).is_err());
+        keys.erase(&[made[0].id()]).unwrap();
+        assert!(wrapped.unwrap(key, &keys).is_err());
     }
 
     #[test]

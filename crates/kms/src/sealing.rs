@@ -22,6 +22,60 @@ use zeroize::Zeroizing;
 
 use crate::environment::random_bytes;
 
+/// What something is sealed for, under the root key, the store key or a material key; the text goes into the key derivation,
+/// so it must never change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// The store key, by the root key. All others but material are by the store key.
+    StoreKey,
+    /// A state change in a ledger frame.
+    Change,
+    /// The snapshot of the state in `keys/`.
+    Snapshot,
+    /// The key of a material.
+    MaterialKey,
+    /// The material of one key, by its material key.
+    Material,
+    /// A secret access key.
+    SecretAccessKey,
+    /// A token for importing material.
+    ImportToken,
+    /// The seed of a ledger's signing key.
+    SigningSeed,
+    /// A grant token, which is kept nowhere.
+    GrantToken,
+}
+
+impl Purpose {
+    /// All of them, for the test that compares them with the schema.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 9] = [
+        Self::StoreKey,
+        Self::Change,
+        Self::Snapshot,
+        Self::MaterialKey,
+        Self::Material,
+        Self::SecretAccessKey,
+        Self::ImportToken,
+        Self::SigningSeed,
+        Self::GrantToken,
+    ];
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::StoreKey => "keytrail root 1: store key",
+            Self::Change => "keytrail store 1: state change",
+            Self::Snapshot => "keytrail store 1: snapshot",
+            Self::MaterialKey => "keytrail store 1: material key",
+            Self::Material => "keytrail material 1: key material",
+            Self::SecretAccessKey => "keytrail store 1: secret access key",
+            Self::ImportToken => "keytrail store 1: import token",
+            Self::SigningSeed => "keytrail store 1: signing seed",
+            Self::GrantToken => "keytrail store 1: grant token",
+        }
+    }
+}
+
 /// Bytes of the salt that makes the message key.
 pub(crate) const SALT_LEN: usize = 16;
 /// Bytes of the authentication tag; GCM's full length.
@@ -91,12 +145,12 @@ impl MessageKey {
 /// Seals `plaintext` into one piece: `salt ‖ ciphertext ‖ tag`.
 pub(crate) fn seal(
     long_term: &[u8; 32],
-    purpose: &str,
+    purpose: Purpose,
     aad: &[u8],
     plaintext: &[u8],
     random: &dyn Random,
 ) -> Vec<u8> {
-    let (key, salt) = MessageKey::fresh(long_term, purpose, random);
+    let (key, salt) = MessageKey::fresh(long_term, purpose.text(), random);
     let mut out = Vec::with_capacity(plaintext.len() + OVERHEAD);
     out.extend_from_slice(&salt);
     key.encrypt(aad, plaintext, &mut out);
@@ -106,12 +160,12 @@ pub(crate) fn seal(
 /// Opens what [`seal`] made for the same purpose and associated data.
 pub(crate) fn open(
     long_term: &[u8; 32],
-    purpose: &str,
+    purpose: Purpose,
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
     let (salt, rest) = sealed.split_first_chunk::<SALT_LEN>().ok_or(NotAuthentic)?;
-    MessageKey::derive(long_term, purpose, salt).decrypt(aad, rest)
+    MessageKey::derive(long_term, purpose.text(), salt).decrypt(aad, rest)
 }
 
 #[cfg(test)]
@@ -121,42 +175,46 @@ mod tests {
     use keytrail_testkit::SeededRandom;
 
     const KEY: [u8; 32] = [7; 32];
+    const A: Purpose = Purpose::Change;
+    const B: Purpose = Purpose::Snapshot;
 
     #[test]
     fn opens_only_with_the_same_key_purpose_and_associated_data() {
-        let sealed = seal(&KEY, "a", b"aad", b"plaintext", &SeededRandom::new(1));
+        let sealed = seal(&KEY, A, b"aad", b"plaintext", &SeededRandom::new(1));
         assert_eq!(sealed.len(), b"plaintext".len() + OVERHEAD);
-        assert_eq!(open(&KEY, "a", b"aad", &sealed).unwrap().as_slice(), b"plaintext");
-        assert_eq!(open(&[8; 32], "a", b"aad", &sealed), Err(NotAuthentic));
-        assert_eq!(open(&KEY, "b", b"aad", &sealed), Err(NotAuthentic));
-        assert_eq!(open(&KEY, "a", b"aae", &sealed), Err(NotAuthentic));
+        assert_eq!(open(&KEY, A, b"aad", &sealed).unwrap().as_slice(), b"plaintext");
+        assert_eq!(open(&[8; 32], A, b"aad", &sealed), Err(NotAuthentic));
+        assert_eq!(open(&KEY, B, b"aad", &sealed), Err(NotAuthentic));
+        assert_eq!(open(&KEY, A, b"aae", &sealed), Err(NotAuthentic));
     }
 
     #[test]
     fn no_truncated_or_flipped_message_opens() {
-        let sealed = seal(&KEY, "a", b"", b"short", &SeededRandom::new(2));
+        let sealed = seal(&KEY, A, b"", b"short", &SeededRandom::new(2));
         for end in 0..sealed.len() {
-            assert_eq!(open(&KEY, "a", b"", &sealed[..end]), Err(NotAuthentic));
+            assert_eq!(open(&KEY, A, b"", &sealed[..end]), Err(NotAuthentic));
         }
         for bit in 0..sealed.len() * 8 {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(open(&KEY, "a", b"", &flipped), Err(NotAuthentic), "bit {bit}");
+            assert_eq!(open(&KEY, A, b"", &flipped), Err(NotAuthentic), "bit {bit}");
         }
     }
 
     #[test]
     fn the_same_plaintext_is_never_sealed_the_same_way() {
         let random = SeededRandom::new(3);
-        assert_ne!(seal(&KEY, "a", b"", b"x", &random), seal(&KEY, "a", b"", b"x", &random));
+        assert_ne!(seal(&KEY, A, b"", b"x", &random), seal(&KEY, A, b"", b"x", &random));
     }
 
     /// The construction, spelled out with the primitives: a change of it would make old data unreadable.
     #[test]
     fn the_construction_is_the_documented_one() {
-        let sealed = seal(&KEY, "purpose", b"aad", b"plaintext", &SeededRandom::new(4));
+        let sealed = seal(&KEY, A, b"aad", b"plaintext", &SeededRandom::new(4));
         let mut key = [0; 32];
-        Hkdf::<Sha256>::new(Some(&sealed[..16]), &KEY).expand(b"purpose", &mut key).unwrap();
+        Hkdf::<Sha256>::new(Some(&sealed[..16]), &KEY)
+            .expand(A.text().as_bytes(), &mut key)
+            .unwrap();
         let payload = aes_gcm::aead::Payload { msg: &sealed[16..], aad: b"aad" };
         let opened =
             aes_gcm::aead::Aead::decrypt(&Aes256Gcm::new(&key.into()), &[0; 12].into(), payload);

@@ -7,14 +7,14 @@
 //! file = salt[16] ‖ AES-256-GCM(seed[32]) ‖ tag[16]      aad = name of the file
 //! ```
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use keytrail_ledger::{Random, SigningKey};
 use zeroize::Zeroizing;
 
-use crate::root_key::Purpose;
+use crate::sealing::Purpose;
+use crate::store_key::StoreKey;
 use crate::{EngineError, RootKey, files};
 
 /// A sealed seed has exactly this many bytes.
@@ -38,32 +38,34 @@ impl Signer {
     }
 }
 
-/// The key that signs the lake's catalog: made on first use, then always the same. `data` is the data directory.
+/// The key that signs the lake's catalog: made on first use, then always the same. `data` is the directory of an engine, which
+/// need not be open.
 pub fn catalog_signing_key(
     data: &Path,
     root_key: &RootKey,
     random: &dyn Random,
 ) -> Result<SigningKey, EngineError> {
-    match load(data, Signer::Catalog, root_key) {
-        Err(EngineError::SigningKeyMissing { .. }) => make(data, Signer::Catalog, root_key, random),
+    let (store_key, _) = StoreKey::load(data, root_key)?;
+    match load(data, Signer::Catalog, &store_key) {
+        Err(EngineError::SigningKeyMissing { .. }) => {
+            make(data, Signer::Catalog, &store_key, random)
+        }
         other => other,
     }
 }
 
-/// Makes a signing key and stores it; durable on return.
+/// Makes a signing key and stores it, in a `keys` folder that is there; durable on return.
 pub(crate) fn make(
     data: &Path,
     signer: Signer,
-    root_key: &RootKey,
+    store_key: &StoreKey,
     random: &dyn Random,
 ) -> Result<SigningKey, EngineError> {
-    let folder = data.join("keys");
-    fs::create_dir_all(&folder).map_err(|source| EngineError::io("create", &folder, source))?;
-    let path = folder.join(signer.file());
+    let path = data.join("keys").join(signer.file());
     let mut seed = Zeroizing::new([0; 32]);
     random.fill(seed.as_mut());
     let sealed =
-        root_key.seal(Purpose::SigningSeed, signer.file().as_bytes(), seed.as_ref(), random);
+        store_key.seal(Purpose::SigningSeed, signer.file().as_bytes(), seed.as_ref(), random);
     files::replace_durably(&path, &sealed)
         .map_err(|source| EngineError::io("write", &path, source))?;
     Ok(SigningKey::from_seed(&seed))
@@ -73,7 +75,7 @@ pub(crate) fn make(
 pub(crate) fn load(
     data: &Path,
     signer: Signer,
-    root_key: &RootKey,
+    store_key: &StoreKey,
 ) -> Result<SigningKey, EngineError> {
     let path = data.join("keys").join(signer.file());
     let sealed =
@@ -81,10 +83,10 @@ pub(crate) fn load(
             io::ErrorKind::NotFound => EngineError::SigningKeyMissing { path: path.clone() },
             _ => EngineError::io("read", &path, source),
         })?;
-    let seed = root_key.open(Purpose::SigningSeed, signer.file().as_bytes(), &sealed);
-    let seed = seed.map_err(|_| EngineError::WrongRootKey { path: path.clone() })?;
+    let seed = store_key.open(Purpose::SigningSeed, signer.file().as_bytes(), &sealed);
+    let seed = seed.map_err(|_| EngineError::ForeignFile { path: path.clone() })?;
     let seed: &[u8; 32] =
-        seed.as_slice().try_into().map_err(|_| EngineError::WrongRootKey { path: path.clone() })?;
+        seed.as_slice().try_into().map_err(|_| EngineError::ForeignFile { path: path.clone() })?;
     Ok(SigningKey::from_seed(seed))
 }
 
@@ -100,6 +102,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let random = SeededRandom::new(1);
         let root_key = RootKey::generate(&random);
+        std::fs::create_dir(data.path().join("keys")).unwrap();
+        StoreKey::create(data.path(), &root_key, &random).unwrap();
         let origin = Origin::new("example.org/catalog").unwrap();
         let first = catalog_signing_key(data.path(), &root_key, &random).unwrap();
         let again = catalog_signing_key(data.path(), &root_key, &random).unwrap();
@@ -109,14 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn one_signing_key_cannot_be_put_in_the_place_of_another() {
+    fn a_signing_key_of_another_place_or_directory_is_refused() {
         let data = tempfile::tempdir().unwrap();
         let random = SeededRandom::new(2);
-        let root_key = RootKey::generate(&random);
-        make(data.path(), Signer::Ledger, &root_key, &random).unwrap();
+        let (store_key, other) = (StoreKey::for_tests(&random), StoreKey::for_tests(&random));
         let keys = data.path().join("keys");
-        fs::copy(keys.join("ledger.seed"), keys.join("catalog.seed")).unwrap();
-        let swapped = catalog_signing_key(data.path(), &root_key, &random);
-        assert!(matches!(swapped, Err(EngineError::WrongRootKey { .. })));
+        std::fs::create_dir(&keys).unwrap();
+        make(data.path(), Signer::Ledger, &store_key, &random).unwrap();
+        std::fs::copy(keys.join("ledger.seed"), keys.join("catalog.seed")).unwrap();
+        assert!(load(data.path(), Signer::Ledger, &store_key).is_ok());
+        for (signer, store_key) in [(Signer::Catalog, &store_key), (Signer::Ledger, &other)] {
+            let refused = load(data.path(), signer, store_key);
+            assert!(matches!(refused, Err(EngineError::ForeignFile { .. })));
+        }
     }
 }

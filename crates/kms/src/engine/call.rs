@@ -119,8 +119,17 @@ impl Engine {
             if let Some(Looked { outcome, pending }) = looked {
                 return self.conclude(attempt, outcome, pending, saved);
             }
-            workbench.make(&*self.environment.random);
+            self.make_ordered(&workbench);
         }
+    }
+
+    /// Makes what an operation ordered. No lock is held.
+    fn make_ordered(&self, workbench: &Workbench) {
+        let random = &*self.environment.random;
+        workbench.make(random, || {
+            let made = self.material_keys.make(1, self.ledger.size(), &self.store_key, random);
+            made.ok()?.pop()
+        });
     }
 
     /// Runs the operation and enqueues its record; `None` if it ordered a key that has to be made first.
@@ -159,6 +168,7 @@ impl Engine {
         let (mut state, facts, outcome) = loop {
             let state = self.state.write().map_err(|_| attempt.internal())?;
             let mut facts = Facts::default();
+            workbench.begin();
             let outcome = self.admit(&state, attempt, &workbench).and_then(|call| {
                 let (reply, change) = run(call, &mut facts)?;
                 // A change that does not fit is our bug. Found here it is one refused call; in a replay it would be a
@@ -170,18 +180,19 @@ impl Engine {
                 break (state, facts, outcome);
             }
             drop(state);
-            workbench.make(&*self.environment.random);
+            self.make_ordered(&workbench);
         };
         let record = attempt.record(&facts, outcome.as_ref().err());
-        let (outcome, change) = match outcome {
-            Ok((reply, change)) => (Ok(reply), Some(change)),
-            Err(refusal) => (Err(refusal), None),
+        let (outcome, change, unused) = match outcome {
+            Ok((reply, change)) => (Ok(reply), Some(change), workbench.unused()),
+            Err(refusal) => (Err(refusal), None, workbench.made()),
         };
         let sealed = change
             .as_ref()
             .map(|change| self.seal_change(&state, change, &record))
             .unwrap_or_default();
         let pending = self.enqueue(record, sealed, attempt.now).map_err(|_| attempt.internal())?;
+        let ended = change.as_ref().map(|change| change.ends(&state)).unwrap_or_default();
         // The place in the ledger is taken, so this is what the state is from here on. If the ledger fails before the
         // record is durable, it fails for everybody: no answer leaves that shows this state.
         if let Some(change) = change {
@@ -193,11 +204,16 @@ impl Engine {
         }
         let saved = self.snapshot_is_due().then(|| self.save_as(&state));
         drop(state);
+        // Nothing refers to an unused one, so it may go whatever becomes of the record.
+        let unused = self.material_keys.erase(unused.as_slice());
         let answer = self.conclude(attempt, outcome, pending, saved);
+        // The record of what ended them is durable, or there is no answer: then the next opening decides by the log.
+        let erased = answer.is_err() || self.material_keys.erase(&ended).is_ok();
         // The change may have made something due: a rotation on demand, or one that a disabled key was waiting for. It is
         // no part of this call, which is answered whatever becomes of it; what is not done now is done before the next.
         let _ = self.do_what_is_due(attempt.now);
-        answer
+        // Whoever is told that material is gone may rely on it. If the disk does not take it, the next opening erases it.
+        if erased && unused.is_ok() { answer } else { Err(attempt.internal()) }
     }
 
     /// Waits until the record is durable, and only then lets the outcome go.
@@ -250,9 +266,22 @@ impl Engine {
         workbench: &'a Workbench,
         now: Timestamp,
     ) -> Call<'a> {
-        let (config, root_key, random) = (&self.config, &self.root_key, &*self.environment.random);
+        let (config, random) = (&self.config, &*self.environment.random);
+        let (store_key, material_keys) = (&self.store_key, &self.material_keys);
         let (uses, quotas, sent) = (&self.uses, &self.quotas, Sent::default());
-        Call { state, uses, config, quotas, root_key, random, workbench, caller, now, sent }
+        Call {
+            state,
+            uses,
+            config,
+            quotas,
+            store_key,
+            material_keys,
+            random,
+            workbench,
+            caller,
+            now,
+            sent,
+        }
     }
 
     /// Puts a record into the ledger's queue; cheap enough to be done under the state's lock.
@@ -292,7 +321,7 @@ impl Engine {
     pub(super) fn seal_change(&self, state: &State, change: &Change, record: &str) -> Vec<u8> {
         let random = &*self.environment.random;
         changes::seal(
-            &self.root_key,
+            &self.store_key,
             &self.config.origin,
             record.as_bytes(),
             state.changes,

@@ -8,23 +8,35 @@
 //! A rotation that somebody asks for goes the same way: the call changes the key so that its rotation is due, and what is
 //! due is done at once. A crash in between leaves a key whose rotation is still due, so none is lost and none done twice.
 //!
-//! Deleting takes key, materials and aliases out of the state. The sealed changes that once brought the materials stay in
-//! the ledger, as every entry does: whoever has the root key *and* old segments could still open them. Destroying them for
-//! good takes an erasure of those frames' states, which the commitment allows for (it covers the state by its hash), and a
-//! new root key.
+//! Deleting takes key, materials and aliases out of the state, and erases the material keys once that is durable: the sealed
+//! materials in older frames and snapshots then open for nobody (`material_keys`).
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keytrail_event::{Guid, Json, Record, Resource, Timestamp};
+use keytrail_ledger::Pending;
 
 use super::Engine;
 use super::call::{key_element, service_event};
 use crate::environment::random_bytes;
 use crate::material::{Material, WrappedMaterial};
+use crate::material_keys::{MaterialKey, MaterialKeyId};
 use crate::state::{Change, Due, Key, KeyMaterial, Rotation, RotationKind, State};
 
-/// The ledger did not take the record, or the state is lost to a panic.
+/// The ledger did not take the record, the disk no material key, or the state is lost to a panic.
 pub(super) struct NotDone;
+
+/// What becomes of one look at all that is due.
+#[derive(Default)]
+struct Work<'a> {
+    /// Material keys for what is rotated next.
+    spares: Vec<Arc<MaterialKey>>,
+    /// Material keys to be erased once all is durable.
+    ended: Vec<MaterialKeyId>,
+    /// The last record that was ordered.
+    last: Option<Pending<'a>>,
+}
 
 impl Engine {
     /// Does all that is due at `now`; returns when that is durable.
@@ -32,28 +44,64 @@ impl Engine {
         if now.unix_nanos() < self.next_due.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut state = self.state.write().map_err(|_| NotDone)?;
-        let mut last = None;
+        let mut work = Work::default();
+        let done = self.work_off(now, &mut work);
+        // Nothing refers to one that was not used, so it may go whatever became of the rest.
+        let spares = work.spares.iter().map(|key| key.id()).collect::<Vec<_>>();
+        self.material_keys.erase(&spares).map_err(|_| NotDone)?;
+        done?;
+        // The last is durable only after the ones before it.
+        work.last.map_or(Ok(()), |pending| pending.wait().map(drop)).map_err(|_| NotDone)?;
+        self.material_keys.erase(&work.ended).map_err(|_| NotDone)
+    }
+
+    /// Carries out what is due, and orders the records. New material needs a key, which is made with no lock held; then all
+    /// is looked at again.
+    fn work_off<'a>(&'a self, now: Timestamp, work: &mut Work<'a>) -> Result<(), NotDone> {
+        let random = &*self.environment.random;
+        loop {
+            let mut state = self.state.write().map_err(|_| NotDone)?;
+            let missing = self.work_off_with_spares(&mut state, now, work)?;
+            self.note_next_due(&state);
+            drop(state);
+            if missing == 0 {
+                return Ok(());
+            }
+            let (size, store_key) = (self.ledger.size(), &self.store_key);
+            let made = self.material_keys.make(missing, size, store_key, random);
+            work.spares.extend(made.map_err(|_| NotDone)?);
+        }
+    }
+
+    /// Carries out what is due as far as the material keys go; tells how many are missing.
+    fn work_off_with_spares<'a>(
+        &'a self,
+        state: &mut State,
+        now: Timestamp,
+        work: &mut Work<'a>,
+    ) -> Result<usize, NotDone> {
         loop {
             let due =
                 |key: &Key| Some((key.arn.clone(), key.due().filter(|due| due.date <= now)?.what));
             let round = state.keys.values().filter_map(due).collect::<Vec<_>>();
-            if round.is_empty() {
-                break;
-            }
-            for (arn, what) in round {
-                let Some(key) = state.keys.get(&arn) else { continue };
-                let (record, change) = self.carry_out(key, what, now);
+            let mut missing = 0;
+            for (arn, what) in &round {
+                let Some(key) = state.keys.get(arn) else { continue };
+                let Some((record, change)) = self.carry_out(key, *what, now, &mut work.spares)
+                else {
+                    missing += 1;
+                    continue;
+                };
                 let record = record.to_json();
-                let sealed = self.seal_change(&state, &change, &record);
-                last = Some(self.enqueue(record, sealed, now).map_err(|_| NotDone)?);
+                let sealed = self.seal_change(state, &change, &record);
+                work.last = Some(self.enqueue(record, sealed, now).map_err(|_| NotDone)?);
+                work.ended.extend(change.ends(state));
                 state.apply(change);
             }
+            if round.len() == missing {
+                return Ok(missing);
+            }
         }
-        self.note_next_due(&state);
-        drop(state);
-        // The last is durable only after the ones before it.
-        last.map_or(Ok(()), |pending| pending.wait().map(drop).map_err(|_| NotDone))
     }
 
     /// Remembers the earliest thing that is due. Looks through all keys, so it is called only after a change that moves one.
@@ -62,15 +110,22 @@ impl Engine {
         self.next_due.store(next, Ordering::Release);
     }
 
-    /// The record and the change of what is due. After the change it is not due any more.
-    fn carry_out(&self, key: &Key, what: Due, now: Timestamp) -> (Record, Change) {
-        match what {
+    /// The record and the change of what is due. After the change it is not due any more. `None` if it takes a material key
+    /// and there is no spare one.
+    fn carry_out(
+        &self,
+        key: &Key,
+        what: Due,
+        now: Timestamp,
+        spares: &mut Vec<Arc<MaterialKey>>,
+    ) -> Option<(Record, Change)> {
+        Some(match what {
             Due::Deletion => {
                 let response_elements = Some(key_element(key.arn.as_str()));
                 let record = self.key_event("DeleteKey", key, now);
                 (Record { response_elements, ..record }, Change::KeyDeleted(key.arn.clone()))
             }
-            Due::Rotation(kind) => self.rotate(key, kind, now),
+            Due::Rotation(kind) => self.rotate(key, kind, now, spares)?,
             Due::Expiry(id) => {
                 let details = Json::object()
                     .with("keyId", key.id().to_string())
@@ -79,17 +134,24 @@ impl Engine {
                 let change = Change::MaterialDeleted { key: key.arn.clone(), material: Some(id) };
                 (Record { service_event_details: Some(details), ..record }, change)
             }
-        }
+        })
     }
 
-    fn rotate(&self, key: &Key, kind: RotationKind, now: Timestamp) -> (Record, Change) {
+    fn rotate(
+        &self,
+        key: &Key,
+        kind: RotationKind,
+        now: Timestamp,
+        spares: &mut Vec<Arc<MaterialKey>>,
+    ) -> Option<(Record, Change)> {
         let rotation = Rotation { date: now, kind };
         let (current, change) = if let Some(waiting) = key.materials.waiting() {
             (waiting.id(), Change::ImportedKeyRotated { key: key.arn.clone(), rotation })
         } else {
             let random = &*self.environment.random;
+            let under = spares.pop()?;
             let material = Material::generate(key.id(), random);
-            let wrapped = WrappedMaterial::wrap(&material, key.id(), &self.root_key, random);
+            let wrapped = WrappedMaterial::wrap(&material, key.id(), &under, random);
             let new = KeyMaterial::new(wrapped, rotation);
             (material.id(), Change::KeyRotated { key: key.arn.clone(), material: new })
         };
@@ -100,7 +162,7 @@ impl Engine {
             .with("currentKeyMaterialId", current.to_string())
             .with("keyId", key.id().to_string());
         let record = self.key_event("RotateKey", key, now);
-        (Record { service_event_details: Some(details), ..record }, change)
+        Some((Record { service_event_details: Some(details), ..record }, change))
     }
 
     fn key_event(&self, name: &str, key: &Key, now: Timestamp) -> Record {

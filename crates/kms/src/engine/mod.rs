@@ -6,6 +6,7 @@
 //! - [`due`]: what the passing of time does to keys.
 //! - [`policy_check`]: what a call would be told, and why.
 //! - [`quotas`]: how much of everything there may be, and how much there is.
+//! - [`rewrap`]: another root key.
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
@@ -18,11 +19,15 @@ mod clock;
 mod due;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod erasure;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod faults;
 mod policy_check;
 mod principals;
 mod quotas;
 mod replay;
+mod rewrap;
 mod snapshot;
 
 use std::fs;
@@ -34,10 +39,12 @@ use keytrail_auth::AccessKey;
 use keytrail_event::{AccountId, Region};
 use keytrail_ledger::{DirStorage, Ledger, Options, Origin, Recovery, Storage};
 
+use crate::material_keys::MaterialKeys;
 use crate::names::{KeyArn, Place};
 use crate::ops::Service;
 use crate::signing_key::{self, Signer};
 use crate::state::State;
+use crate::store_key::{Field, StoreKey};
 use crate::uses::{SharedUses, Uses};
 use crate::{EngineError, Environment, RootKey, sts};
 
@@ -66,7 +73,8 @@ pub struct Config {
 pub struct Engine {
     data: PathBuf,
     config: Config,
-    root_key: RootKey,
+    store_key: StoreKey,
+    material_keys: MaterialKeys,
     environment: Environment,
     recovery: Recovery,
     /// Held shared while a call reads and enqueues its record, alone while one changes and enqueues; never while waiting.
@@ -166,7 +174,10 @@ impl Engine {
         }
         create_private(&data.join("keys"))?;
         let random = Arc::clone(&environment.random);
-        let key = signing_key::make(data, Signer::Ledger, &root_key, &*random)?;
+        let store_key = StoreKey::create(data, &root_key, &*random)?;
+        drop(root_key);
+        let material_keys = MaterialKeys::create(data)?;
+        let key = signing_key::make(data, Signer::Ledger, &store_key, &*random)?;
         let now = environment.clock.now().unix_nanos();
         let ledger =
             Ledger::create(storage, config.origin.clone(), key, random, now, Options::default())
@@ -174,7 +185,8 @@ impl Engine {
         let engine = Self {
             data: data.to_owned(),
             config,
-            root_key,
+            store_key,
+            material_keys,
             environment,
             recovery: Recovery::default(),
             state: RwLock::default(),
@@ -199,21 +211,26 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         config.check_regions()?;
         let path = data.join("ledger");
-        let key = signing_key::load(data, Signer::Ledger, &root_key)?;
+        let (store_key, opened) = StoreKey::load(data, &root_key)?;
+        let key = signing_key::load(data, Signer::Ledger, &store_key)?;
         // The offset of the clock is not known yet; the ledger raises a time that is too early to the one before.
         let now = environment.clock.now().unix_nanos();
         let random = Arc::clone(&environment.random);
         let (ledger, recovery) = Ledger::open(storage, key, random, now, Options::default())
             .map_err(|source| EngineError::ledger(&path, source))?;
         check_same("origin", ledger.origin().as_str(), config.origin.as_str())?;
-        let replayed = replay::state_of(data, &config, &root_key)?;
+        let replayed = replay::state_of(data, &config, &store_key)?;
         let founded = replayed.state.founded.as_ref().ok_or(EngineError::Unfinished)?;
         check_same("account", founded.account.as_str(), config.account.as_str())?;
         check_no_region_is_missing(&replayed.state, &config)?;
+        // Last of all, because it erases what the state does not need: by now it is known to be the right one.
+        let material_keys = MaterialKeys::load(data, &store_key)?
+            .settle(replayed.state.material_keys(), ledger.size())?;
         let engine = Self {
             data: data.to_owned(),
             config,
-            root_key,
+            store_key,
+            material_keys,
             environment,
             recovery,
             clock_offset_seconds: AtomicU64::new(replayed.state.clock_offset_seconds),
@@ -226,6 +243,10 @@ impl Engine {
             ledger,
         };
         engine.note_next_due(&*engine.read_state()?);
+        if opened == Field::Second {
+            engine.end_rewrap(root_key.source())?;
+        }
+        drop(root_key);
         engine.do_what_is_due(engine.now()).map_err(|_| EngineError::Stopped)?;
         Ok(engine)
     }

@@ -54,7 +54,7 @@ impl Engine {
         let unknown = || EngineError::UnknownAccessKey { id: id.to_string() };
         let state = self.read_state()?;
         let entry = state.access_keys.get(id).ok_or_else(unknown)?;
-        iam::open_secret(id, &entry.sealed_secret, &self.root_key).ok_or_else(unknown)
+        iam::open_secret(id, &entry.sealed_secret, &self.store_key).ok_or_else(unknown)
     }
 
     /// Makes a user with these policies (name and document), and an access key, which is returned once.
@@ -137,7 +137,7 @@ impl Engine {
         let (account, home) = (config.account.clone(), config.home());
         let access_key = iam::generate(random);
         let sealed_secret =
-            iam::seal_secret(&access_key.id, &access_key.secret, &self.root_key, random);
+            iam::seal_secret(&access_key.id, &access_key.secret, &self.store_key, random);
         let element = Json::object()
             .with("accessKeyId", access_key.id.as_str())
             .with("status", "Active")

@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Engine;
-use crate::root_key::Purpose;
+use crate::sealing::Purpose;
 use crate::state::State;
+use crate::store_key::StoreKey;
 use crate::uses::Uses;
-use crate::{Config, EngineError, RootKey, files};
+use crate::{Config, EngineError, files};
 
 const MARK: &[u8; 4] = b"KTS\x01";
 const SEQUENCE_AT: usize = MARK.len();
@@ -98,18 +99,18 @@ pub(super) fn save(
     let text = Zeroizing::new(serde_json::to_vec(content).expect("a state has string keys only"));
     let random = &*engine.environment.random;
     let aad = associated_data(&engine.config, &file);
-    file.extend(engine.root_key.seal(Purpose::Snapshot, &aad, &text, random));
+    file.extend(engine.store_key.seal(Purpose::Snapshot, &aad, &text, random));
     let path = engine.data.join("keys").join(FILE);
     files::replace_durably(&path, &file).map_err(|source| EngineError::io("write", &path, source))
 }
 
 /// The snapshot of a data directory, if there is one that opens. Why one does not open makes no difference.
-pub(super) fn load(data: &std::path::Path, config: &Config, root_key: &RootKey) -> Option<Saved> {
+pub(super) fn load(data: &std::path::Path, config: &Config, store_key: &StoreKey) -> Option<Saved> {
     let file = files::read_limited(&data.join("keys").join(FILE), FILE_BYTES_MAX).ok()?;
     let (header, sealed) = file.split_at_checked(SEALED_AT)?;
     let rest = header.strip_prefix(MARK)?;
     let (sequence, leaf_hash) = rest.split_first_chunk::<8>()?;
-    let text = root_key.open(Purpose::Snapshot, &associated_data(config, header), sealed).ok()?;
+    let text = store_key.open(Purpose::Snapshot, &associated_data(config, header), sealed).ok()?;
     Some(Saved {
         sequence: u64::from_be_bytes(*sequence),
         leaf_hash: Hash::from_bytes(leaf_hash.try_into().ok()?),
@@ -129,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::CreateKeyRequest;
-    use crate::engine::bench::{Bench, root_key};
+    use crate::engine::bench::Bench;
     use crate::engine::replay;
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
         let crashed = tempfile::tempdir().unwrap();
         copy(data, crashed.path());
         let config = Config::for_tests();
-        let replay = |data: &Path| replay::state_of(data, &config, &root_key()).unwrap();
+        let replay = |data: &Path| replay::state_of(data, &config, &engine.store_key).unwrap();
         let quick = replay(crashed.path());
         assert_eq!(quick.frames, 1, "only DisableKey came after the snapshot");
         assert_eq!(quick.state, *engine.read_state().unwrap());
@@ -200,19 +201,19 @@ mod tests {
         let path = data.join("keys/snapshot");
         let good = std::fs::read(&path).unwrap();
         let config = Config::for_tests();
-        assert!(load(data, &config, &root_key()).is_some());
+        assert!(load(data, &config, &engine.store_key).is_some());
         for bit in (0..good.len() * 8).step_by(5) {
             let mut flipped = good.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(&path, flipped).unwrap();
-            assert!(load(data, &config, &root_key()).is_none(), "bit {bit}");
+            assert!(load(data, &config, &engine.store_key).is_none(), "bit {bit}");
             std::fs::write(&path, &good[..bit / 8]).unwrap();
-            assert!(load(data, &config, &root_key()).is_none(), "cut at {}", bit / 8);
+            assert!(load(data, &config, &engine.store_key).is_none(), "cut at {}", bit / 8);
         }
         // Sealed by us, but for an entry that this ledger does not have there.
         save(engine, &Content::default(), 1, Hash::from_bytes([0; 32])).unwrap();
         assert_eq!(
-            replay::state_of(data, &config, &root_key()).unwrap().state,
+            replay::state_of(data, &config, &engine.store_key).unwrap().state,
             *engine.read_state().unwrap()
         );
     }

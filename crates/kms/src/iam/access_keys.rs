@@ -5,15 +5,15 @@ use keytrail_ledger::Random;
 use zeroize::Zeroizing;
 
 use super::{authorized_user, read_user_name, user_name};
-use crate::RootKey;
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::ops::{Call, Changed};
 use crate::reply::Reply;
-use crate::root_key::Purpose;
+use crate::sealing::Purpose;
 use crate::state::{AccessKeyEntry, Change, IdentityChange, Owner};
+use crate::store_key::StoreKey;
 
 /// Access keys that a user may have: one in use, one to change to. AWS's quota.
 const ACCESS_KEYS_MAX: usize = 2;
@@ -38,7 +38,7 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
         .secret_text("SecretAccessKey", secret.expose())
         .time("CreateDate", created);
     let reply = Reply::object(300).nested("AccessKey", described).finish();
-    let sealed_secret = seal_secret(&id, &secret, call.root_key, call.random);
+    let sealed_secret = seal_secret(&id, &secret, call.store_key, call.random);
     let entry = AccessKeyEntry { owner, created, sealed_secret };
     Ok((reply, Change::Identity(IdentityChange::AccessKeyCreated { id, entry })))
 }
@@ -72,20 +72,20 @@ pub(crate) fn generate(random: &dyn Random) -> AccessKey {
 pub(crate) fn seal_secret(
     id: &AccessKeyId,
     secret: &SecretAccessKey,
-    root_key: &RootKey,
+    store_key: &StoreKey,
     random: &dyn Random,
 ) -> Vec<u8> {
     let (aad, secret) = (id.as_str().as_bytes(), secret.expose().as_bytes());
-    root_key.seal(Purpose::SecretAccessKey, aad, secret, random)
+    store_key.seal(Purpose::SecretAccessKey, aad, secret, random)
 }
 
-/// Opens a sealed secret; `None` if it is not what this root key sealed for this id.
+/// Opens a sealed secret; `None` if it is not what this store key sealed for this id.
 pub(crate) fn open_secret(
     id: &AccessKeyId,
     sealed: &[u8],
-    root_key: &RootKey,
+    store_key: &StoreKey,
 ) -> Option<SecretAccessKey> {
-    let opened = root_key.open(Purpose::SecretAccessKey, id.as_str().as_bytes(), sealed).ok()?;
+    let opened = store_key.open(Purpose::SecretAccessKey, id.as_str().as_bytes(), sealed).ok()?;
     let text = std::str::from_utf8(&opened).ok()?;
     let mut secret = Zeroizing::new(String::with_capacity(text.len()));
     secret.push_str(text);

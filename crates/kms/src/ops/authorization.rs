@@ -165,7 +165,7 @@ impl Call<'_> {
         }
         let tokens = self.sent.member::<Vec<String>>("GrantTokens").unwrap_or_default();
         tokens.iter().try_for_each(|token| {
-            grant_token::open(token, &self.config.origin, self.root_key).map(drop)
+            grant_token::open(token, &self.config.origin, self.store_key).map(drop)
         })
     }
 }

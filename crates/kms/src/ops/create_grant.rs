@@ -163,7 +163,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         created: call.now,
     });
     let token =
-        grant_token::issue((&key.arn, grant.id), &call.config.origin, call.root_key, call.random);
+        grant_token::issue((&key.arn, grant.id), &call.config.origin, call.store_key, call.random);
     facts.elements = vec![Fact::GrantId(grant.id), Fact::KeyArn(key.arn.clone())];
     let reply = Reply::object(token.len())
         .secret_text("GrantToken", &token)

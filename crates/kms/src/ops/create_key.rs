@@ -97,12 +97,13 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
 }
 
 fn new_material(call: &Call<'_>, spec: KeySpec, id: KeyId) -> Result<WrappedMaterial, Refusal> {
+    let under = call.new_material_key()?;
     if spec == KeySpec::SymmetricDefault {
         let material = Material::generate(id, call.random);
-        return Ok(WrappedMaterial::wrap(&material, id, call.root_key, call.random));
+        return Ok(WrappedMaterial::wrap(&material, id, &under, call.random));
     }
     let secret = call.new_secret_key(spec)?;
-    WrappedMaterial::wrap_secret_key(&secret, id, call.root_key, call.random)
+    WrappedMaterial::wrap_secret_key(&secret, id, &under, call.random)
         .map_err(|_| Refusal::internal())
 }
 

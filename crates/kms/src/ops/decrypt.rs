@@ -194,14 +194,15 @@ impl Ciphertext {
     ) -> Result<Opened, Refusal> {
         match self {
             Self::Symmetric(Ok(blob)) => {
-                let material = key.material_with(blob.material_id(), authorized, call.root_key)?;
+                let material =
+                    key.material_with(blob.material_id(), authorized, call.material_keys)?;
                 let material = material.ok_or_else(invalid_ciphertext)?;
                 let plaintext =
                     blob.decrypt(&material, context).map_err(|_| invalid_ciphertext())?;
                 Ok(Opened { plaintext, material_id: Some(material.id()) })
             }
             Self::Rsa { algorithm, bytes } => {
-                let secret = key.secret_key(authorized, call.root_key)?;
+                let secret = key.secret_key(authorized, call.material_keys)?;
                 let plaintext = secret.decrypt(*algorithm, bytes).ok_or_else(invalid_ciphertext)?;
                 Ok(Opened { plaintext, material_id: None })
             }

@@ -45,7 +45,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
     key.check_usage(KeyUsage::KeyAgreement, "DeriveSharedSecret")?;
-    let secret = key.secret_key(&authorized, call.root_key)?;
+    let secret = key.secret_key(&authorized, call.material_keys)?;
     // AWS says nothing about what is wrong with the public key.
     let shared = secret
         .agree(&public_key)

@@ -100,7 +100,7 @@ impl Under<'_> {
         if let Some(public_key) = key.public_key() {
             return public_key.encrypt(*algorithm, plaintext).map_err(|_| Refusal::internal());
         }
-        let material = key.material(authorized, call.root_key)?;
+        let material = key.material(authorized, call.material_keys)?;
         let blob = CiphertextBlob::encrypt(key.id(), &material, context, plaintext, call.random);
         Ok(blob.into_bytes())
     }

@@ -104,7 +104,7 @@ fn generate<'a>(
     facts.resources.push(key.arn.clone().into());
     key.check_enabled()?;
     check_makes_data_keys(key, operation)?;
-    let material = key.material(&authorized, call.root_key)?;
+    let material = key.material(&authorized, call.material_keys)?;
     end_rehearsal(dry_run)?;
     let mut plaintext = Zeroizing::new(vec![0; size.bytes() as usize]);
     call.random.fill(&mut plaintext);

@@ -85,7 +85,7 @@ fn generate(
     let secret = call.new_secret_key(spec)?;
     let public_key = secret.public_key().ok().flatten().ok_or_else(Refusal::internal)?;
     let private_key = secret.to_pkcs8();
-    let material = key.material(&authorized, call.root_key)?;
+    let material = key.material(&authorized, call.material_keys)?;
     let blob = CiphertextBlob::encrypt(key.id(), &material, &context, &private_key, call.random);
     facts.additional.push(Fact::Material("KeyMaterialId", material.id()));
     let bytes = blob.as_bytes().len() + private_key.len() + public_key.len();

@@ -49,7 +49,7 @@ impl MacRequest {
         key.check_enabled()?;
         key.check_usage(KeyUsage::GenerateVerifyMac, operation)?;
         key.check_authenticates(self.algorithm)?;
-        Ok((key, key.secret_key(&authorized, call.root_key)?))
+        Ok((key, key.secret_key(&authorized, call.material_keys)?))
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn run(
     };
     let public_key = token.wrapping_key.public_key().ok().flatten();
     let public_key = public_key.ok_or_else(Refusal::internal)?;
-    let sealed = token.seal(call.config, call.root_key, call.random);
+    let sealed = token.seal(call.config, call.store_key, call.random);
     Ok(Reply::object(sealed.len() + public_key.len())
         .json("KeyId", key.arn.as_str())
         .blob("ImportToken", &sealed)

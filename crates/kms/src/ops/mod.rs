@@ -65,11 +65,13 @@ use crate::error::{ErrorCode, Refusal};
 use crate::facts::Facts;
 use crate::iam;
 use crate::input::{Input, Sent};
+use crate::material_keys::MaterialKeys;
 use crate::names::{KeyId, KeyReference, Place, no_such_alias, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
+use crate::store_key::StoreKey;
 use crate::uses::SharedUses;
-use crate::{Caller, Config, Quotas, RootKey, sts};
+use crate::{Caller, Config, Quotas, sts};
 
 pub(crate) use workbench::Workbench;
 
@@ -210,7 +212,8 @@ pub(crate) struct Call<'a> {
     pub(crate) uses: &'a SharedUses,
     pub(crate) config: &'a Config,
     pub(crate) quotas: &'a Quotas,
-    pub(crate) root_key: &'a RootKey,
+    pub(crate) store_key: &'a StoreKey,
+    pub(crate) material_keys: &'a MaterialKeys,
     pub(crate) random: &'a dyn Random,
     pub(crate) workbench: &'a Workbench,
     pub(crate) caller: &'a Caller,

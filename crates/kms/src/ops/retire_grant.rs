@@ -68,7 +68,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
 fn find<'a>(call: &'a Call<'_>, request: &Request) -> Result<(&'a Key, GrantId), Refusal> {
     match request {
         Request { token: Some(token), key: None, grant: None, .. } => {
-            let (key, grant) = grant_token::open(token, &call.config.origin, call.root_key)?;
+            let (key, grant) = grant_token::open(token, &call.config.origin, call.store_key)?;
             let is_here = key.place().region() == call.home().region();
             let key = call.state.keys.get(&key).filter(|_| is_here);
             let invalid = || Refusal::bare(ErrorCode::InvalidGrantTokenException);

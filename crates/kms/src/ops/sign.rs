@@ -77,7 +77,7 @@ pub(super) fn run(
     let request = input.finish(request)?;
     let Checked { key, authorized, message } = request.check("Sign", call, facts)?;
     end_rehearsal(request.dry_run)?;
-    let secret = key.secret_key(&authorized, call.root_key)?;
+    let secret = key.secret_key(&authorized, call.material_keys)?;
     let signature =
         secret.sign(request.algorithm, &message, call.random).map_err(|_| Refusal::internal())?;
     Ok(Reply::object(signature.len())

@@ -1,5 +1,5 @@
-//! Keys that take long to make are made outside the state's lock: two primes of an RSA key cost as much as ten thousand
-//! encryptions, and all other calls would wait for them.
+//! What takes long is done outside the state's lock: two primes of an RSA key cost as much as ten thousand encryptions, making
+//! a material key durable as much as the disk takes, and all other calls would wait for them.
 //!
 //! ```text
 //! the operation runs ──► it needs an RSA key ──► it is ordered here, and the operation gives up
@@ -7,55 +7,103 @@
 //!      └── it runs again, from its first check ◄── made, with no lock held
 //! ```
 //!
-//! So nobody makes the engine work who was not allowed to, and whatever changed meanwhile is seen: only the second run
-//! counts. A key that it has no use for any more is wiped.
+//! So nobody makes the engine work who was not allowed to, and whatever changed meanwhile is seen: only the last run
+//! counts. What it has no use for any more is wiped, and erased.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use keytrail_ledger::Random;
 
 use crate::algorithms::{KeySpec, SecretKey};
 use crate::error::Refusal;
+use crate::material_keys::{MaterialKey, MaterialKeyId};
 
-/// One call's place for a key that it orders.
+/// One call's place for what it orders.
 #[derive(Default)]
-pub(crate) struct Workbench(RefCell<Order>);
+pub(crate) struct Workbench {
+    secret_key: RefCell<Order<KeySpec, SecretKey>>,
+    material_key: RefCell<Order<(), Arc<MaterialKey>>>,
+    /// Whether the run under way, or the last one, took the material key.
+    used: Cell<bool>,
+}
 
 #[derive(Default)]
-enum Order {
+enum Order<W, T> {
     #[default]
     None,
-    Placed(KeySpec),
-    Made(SecretKey),
-    /// The library could not make it. It is not tried again: the call is refused.
+    Placed(W),
+    Made(T),
+    /// It could not be made. It is not tried again: the call is refused.
     Failed,
 }
 
 impl Workbench {
     /// Whether something was ordered.
     pub(crate) fn has_order(&self) -> bool {
-        matches!(*self.0.borrow(), Order::Placed(_))
+        matches!(*self.secret_key.borrow(), Order::Placed(_))
+            || matches!(*self.material_key.borrow(), Order::Placed(()))
     }
 
-    /// Makes what was ordered.
-    pub(crate) fn make(&self, random: &dyn Random) {
-        let order = self.0.take();
-        let order = match order {
+    /// A run of the operation begins.
+    pub(crate) fn begin(&self) {
+        self.used.set(false);
+    }
+
+    /// Makes what was ordered; `material_key` makes one durably, or fails.
+    pub(crate) fn make(
+        &self,
+        random: &dyn Random,
+        material_key: impl FnOnce() -> Option<Arc<MaterialKey>>,
+    ) {
+        let order = match self.secret_key.take() {
             Order::Placed(spec) => {
                 SecretKey::generate(spec, random).map_or(Order::Failed, Order::Made)
             }
             order => order,
         };
-        self.0.replace(order);
+        self.secret_key.replace(order);
+        let order = match self.material_key.take() {
+            Order::Placed(()) => material_key().map_or(Order::Failed, Order::Made),
+            order => order,
+        };
+        self.material_key.replace(order);
+    }
+
+    /// The material key that was made for this call.
+    pub(crate) fn made(&self) -> Option<MaterialKeyId> {
+        match &*self.material_key.borrow() {
+            Order::Made(key) => Some(key.id()),
+            _ => None,
+        }
+    }
+
+    /// The material key that was made for this call, if its last run did not take it.
+    pub(crate) fn unused(&self) -> Option<MaterialKeyId> {
+        self.made().filter(|_| !self.used.get())
     }
 
     /// The key that was made for this call; else it is ordered, and the call refused until it runs again.
     fn take_or_order(&self, spec: KeySpec) -> Result<SecretKey, Refusal> {
-        match self.0.take() {
+        match self.secret_key.take() {
             Order::Made(key) => return Ok(key),
-            Order::None | Order::Placed(_) => self.0.replace(Order::Placed(spec)),
-            Order::Failed => self.0.replace(Order::Failed),
+            Order::None | Order::Placed(_) => self.secret_key.replace(Order::Placed(spec)),
+            Order::Failed => self.secret_key.replace(Order::Failed),
         };
+        Err(Refusal::internal())
+    }
+
+    /// The material key that was made for this call, also in the next run; else it is ordered.
+    fn material_key(&self) -> Result<Arc<MaterialKey>, Refusal> {
+        let mut order = self.material_key.borrow_mut();
+        match &*order {
+            Order::Made(key) => {
+                self.used.set(true);
+                return Ok(Arc::clone(key));
+            }
+            Order::None | Order::Placed(()) => *order = Order::Placed(()),
+            Order::Failed => {}
+        }
         Err(Refusal::internal())
     }
 }
@@ -67,6 +115,12 @@ impl super::Call<'_> {
             return self.workbench.take_or_order(spec);
         }
         SecretKey::generate(spec, self.random).map_err(|_| Refusal::internal())
+    }
+
+    /// The key that new material is to be sealed under. Ends this run of the operation, and is there in the next; a call gets
+    /// one at most. An operation takes it where nothing refuses it any more, or nearly so: an unused one costs two syncs.
+    pub(crate) fn new_material_key(&self) -> Result<Arc<MaterialKey>, Refusal> {
+        self.workbench.material_key()
     }
 }
 
@@ -80,10 +134,25 @@ mod tests {
         let workbench = Workbench::default();
         assert!(!workbench.has_order());
         assert!(workbench.take_or_order(KeySpec::Ed25519).is_err() && workbench.has_order());
-        workbench.make(&SeededRandom::new(1));
+        workbench.make(&SeededRandom::new(1), || None);
         assert!(!workbench.has_order());
         assert!(workbench.take_or_order(KeySpec::Ed25519).is_ok());
         assert!(workbench.take_or_order(KeySpec::Ed25519).is_err() && workbench.has_order());
+    }
+
+    #[test]
+    fn a_material_key_waits_for_the_run_that_takes_it() {
+        let random = SeededRandom::new(2);
+        let workbench = Workbench::default();
+        assert!(workbench.material_key().is_err() && workbench.has_order());
+        workbench.make(&random, || Some(Arc::new(MaterialKey::generate(&random))));
+        assert!(!workbench.has_order());
+        workbench.begin();
+        let id = workbench.material_key().ok().map(|key| key.id());
+        assert!(id.is_some() && workbench.unused().is_none());
+        // The run ordered something else, and its successor does not come as far.
+        workbench.begin();
+        assert_eq!(workbench.unused(), id);
     }
 
     /// Else the call would run, order and fail for ever.
@@ -91,10 +160,12 @@ mod tests {
     fn what_cannot_be_made_is_not_ordered_again() {
         let workbench = Workbench::default();
         assert!(workbench.take_or_order(KeySpec::SymmetricDefault).is_err());
-        workbench.make(&SeededRandom::new(1));
+        assert!(workbench.material_key().is_err());
+        workbench.make(&SeededRandom::new(1), || None);
         for _ in 0..2 {
             assert!(workbench.take_or_order(KeySpec::SymmetricDefault).is_err());
-            assert!(!workbench.has_order());
+            assert!(workbench.material_key().is_err());
+            assert!(!workbench.has_order() && workbench.unused().is_none());
         }
     }
 }

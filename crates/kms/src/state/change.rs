@@ -12,6 +12,7 @@ use super::{
     KeyMaterial, KeyState, Rotation, RotationSchedule, State, unix_nanos,
 };
 use crate::material::{MaterialId, WrappedMaterial};
+use crate::material_keys::MaterialKeyId;
 use crate::names::{AliasArn, KeyArn};
 use crate::parameters::Description;
 use crate::tags::{Tag, TagKey};
@@ -162,6 +163,22 @@ impl Change {
         };
         let founded = state.founded.is_some() || matches!(self, Self::Founded { .. });
         if fits && founded { Ok(()) } else { Err(Mismatch) }
+    }
+
+    /// The material keys that open nothing any more after this change: with them goes the material. The state is the one
+    /// before it.
+    pub(crate) fn ends(&self, state: &State) -> Vec<MaterialKeyId> {
+        let (key, which) = match self {
+            Self::KeyDeleted(key) => (key, None),
+            Self::MaterialDeleted { key, material: Some(id) } => (key, Some(*id)),
+            // Into a place that was not empty.
+            Self::MaterialImported { key, material, .. } => (key, Some(material.id)),
+            _ => return Vec::new(),
+        };
+        let materials = state.keys.get(key).map(|key| key.materials.iter());
+        let wrapped = materials.into_iter().flatten().filter_map(KeyMaterial::wrapped);
+        let ended = wrapped.filter(|wrapped| which.is_none_or(|id| wrapped.id == id));
+        ended.map(|wrapped| wrapped.under).collect()
     }
 
     /// Whether the earliest thing that is due may be another one after this change.

@@ -5,12 +5,12 @@
 use keytrail_auth::Authorized;
 
 use super::{Key, KeyMaterial};
-use crate::RootKey;
 use crate::algorithms::{
     EncryptionAlgorithm, KeySpec, KeyUsage, MacAlgorithm, PublicKey, SecretKey, SigningAlgorithm,
 };
 use crate::error::{ErrorCode, Refusal};
 use crate::material::WrappedMaterial;
+use crate::material_keys::MaterialKeys;
 
 impl Key {
     /// Whether its ciphertexts are blobs that name their key and have an encryption context.
@@ -69,16 +69,14 @@ impl Key {
     pub(crate) fn secret_key(
         &self,
         authorized: &Authorized,
-        root_key: &RootKey,
+        keys: &MaterialKeys,
     ) -> Result<SecretKey, Refusal> {
         if self.is_symmetric() || authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
         let material = self.materials.current().and_then(KeyMaterial::wrapped);
         material
-            .and_then(|material| {
-                material.unwrap_secret_key(self.kind.spec(), self.id(), root_key).ok()
-            })
+            .and_then(|material| material.unwrap_secret_key(self.kind.spec(), self.id(), keys).ok())
             .ok_or_else(Refusal::internal)
     }
 

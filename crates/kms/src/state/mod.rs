@@ -2,7 +2,7 @@
 //!
 //! The truth is the sequence of [`Change`]s in the ledger's frames. [`State::apply`] is the only way to change a state, and
 //! the same code runs in a call and in a replay, so what was answered and what is rebuilt cannot differ. Nothing in here
-//! is in the clear: material and secrets are sealed by the root key.
+//! is in the clear: material is sealed under material keys, secrets under the store key.
 
 mod change;
 mod grants;
@@ -19,10 +19,10 @@ use keytrail_auth::{
 use keytrail_event::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::RootKey;
 use crate::algorithms::KeyKind;
 use crate::error::{ErrorCode, Refusal};
 use crate::material::{Material, MaterialId, WrappedMaterial};
+use crate::material_keys::{MaterialKeyId, MaterialKeys};
 use crate::metadata::KeyFacts;
 use crate::names::{AliasArn, AliasName, KeyArn, KeyId};
 use crate::parameters::{Description, PolicyName};
@@ -173,6 +173,14 @@ impl State {
         self.keys.values().filter_map(Key::due).map(|due| due.date).min()
     }
 
+    /// The material keys that are in use, each with the ARN of its key.
+    pub(crate) fn material_keys(&self) -> impl Iterator<Item = (MaterialKeyId, &str)> {
+        self.keys.values().flat_map(|key| {
+            let wrapped = key.materials.iter().filter_map(KeyMaterial::wrapped);
+            wrapped.map(|wrapped| (wrapped.under, key.arn.as_str()))
+        })
+    }
+
     /// The names of a key's aliases.
     pub(crate) fn aliases_of(&self, key: &KeyArn) -> impl Iterator<Item = &AliasName> {
         self.aliases
@@ -248,10 +256,10 @@ impl Key {
     pub(crate) fn material(
         &self,
         authorized: &Authorized,
-        root_key: &RootKey,
+        keys: &MaterialKeys,
     ) -> Result<Material, Refusal> {
         let material = self.materials.current().and_then(KeyMaterial::wrapped);
-        self.open(material.ok_or_else(Refusal::internal)?, authorized, root_key)
+        self.open(material.ok_or_else(Refusal::internal)?, authorized, keys)
     }
 
     /// Opens the material with this id, whether it still encrypts or not; `None` if the key does not have it.
@@ -259,22 +267,22 @@ impl Key {
         &self,
         id: MaterialId,
         authorized: &Authorized,
-        root_key: &RootKey,
+        keys: &MaterialKeys,
     ) -> Result<Option<Material>, Refusal> {
         let material = self.materials.find(id).and_then(KeyMaterial::wrapped);
-        material.map(|material| self.open(material, authorized, root_key)).transpose()
+        material.map(|material| self.open(material, authorized, keys)).transpose()
     }
 
     fn open(
         &self,
         material: &WrappedMaterial,
         authorized: &Authorized,
-        root_key: &RootKey,
+        keys: &MaterialKeys,
     ) -> Result<Material, Refusal> {
         if authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
-        material.unwrap(self.id(), root_key).map_err(|_| Refusal::internal())
+        material.unwrap(self.id(), keys).map_err(|_| Refusal::internal())
     }
 
     /// The id of the material that encrypts now; a key into which nothing was imported yet has none.

@@ -4,6 +4,7 @@
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
 //! - `clock`: time moved forward, and what that makes due.
 //! - `confusion`: what is good for one key or purpose, offered for another.
+//! - `erasure`: erased material opens from no copy of the ledger.
 //! - `import`: material from outside, its comings and goings.
 //! - `last_use`: the last use of a key, and that it is the one on record.
 //! - `management`: aliases, tags, descriptions, and what there is only one of.
@@ -25,6 +26,7 @@ mod algorithms;
 mod answers;
 mod clock;
 mod confusion;
+mod erasure;
 mod grants;
 mod import;
 mod last_use;

@@ -17,6 +17,9 @@ use keytrail_testkit::{CheckedLedger, START_NS, SeededRandom, check_ledger};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// The root key is the first 32 bytes that this seed gives.
+pub(crate) const ROOT_KEY_SEED: u64 = 0xfeed;
+
 pub(crate) const DAY_NS: u64 = 86_400 * 1_000_000_000;
 
 /// A clock that stands still until it is moved.
@@ -170,7 +173,7 @@ pub(crate) fn config() -> Config {
 
 /// The same root key each time: it cannot be copied, but made again.
 pub(crate) fn root_key() -> RootKey {
-    RootKey::generate(&SeededRandom::new(0xfeed))
+    RootKey::generate(&SeededRandom::new(ROOT_KEY_SEED))
 }
 
 fn environment(clock: &Arc<GivenClock>, random: &Arc<SeededRandom>) -> Environment {
