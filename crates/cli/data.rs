@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! DATA/
-//!   keytrail.toml   account, Regions, log origin
-//!   root.key        seals key material and signing keys (mode 0600)
-//!   keys/           the key store: a view over the ledger, and the sealed signing keys
+//!   keytrail.toml   account, Regions, log origin, and where the root key's file is if it is elsewhere
+//!   root.key        the root key, or where it comes from (mode 0600)
+//!   keys/           sealed keys that are nowhere else: store-key, materials, *.seed; and a snapshot, a view over the ledger
 //!   ledger/         segments, checkpoint, public key
 //!   tls/            certificate and private key of `serve --tls`
 //!   lake/           events/ (a Delta table), catalog/ (its ledger), quarantine/
@@ -18,11 +18,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use keytrail_event::{AccountId, Region, Timestamp};
 use keytrail_kms::{
-    Clock as _, Config, Engine, Environment, OsRandom, Quotas, RootKey, SystemClock,
+    Clock as _, Config, Engine, Environment, OsRandom, Quotas, RootKey, RootKeyFile, SystemClock,
 };
 use keytrail_lake::{Lake, Snapshot};
 use keytrail_ledger::{Origin, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
+
+use crate::passphrase::{self, Passphrase};
+use crate::root_key::Source;
 
 /// The account and Region of a data directory for which nothing else was asked.
 pub(crate) const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -45,6 +48,9 @@ pub(crate) struct Settings {
     pub(crate) on_demand_rotations: Option<usize>,
     #[serde(default)]
     pub(crate) material_encryptions: Option<u64>,
+    /// Where the root key's file lies; without it, in the data directory.
+    #[serde(default)]
+    pub(crate) root_key: Option<PathBuf>,
 }
 
 impl Settings {
@@ -68,13 +74,16 @@ impl Settings {
     }
 
     fn to_toml(&self) -> String {
-        let Self { account, region, regions, origin, .. } = self;
+        let Self { account, region, regions, origin, root_key, .. } = self;
         let Quotas { on_demand_rotations, material_encryptions } = self.quotas();
+        let root_key = root_key.as_ref().map_or_else(String::new, |file| {
+            format!("# The root key, or where it comes from.\nroot_key = {file:?}\n")
+        });
         format!(
             "# Where this data directory belongs. The origin names the log in every signed checkpoint.\n\
              account = \"{account}\"\n\
              # The Region of a caller who says none, and all Regions that keys can be in: there may be more later.\n\
-             region = \"{region}\"\nregions = {regions:?}\norigin = \"{origin}\"\n\
+             region = \"{region}\"\nregions = {regions:?}\norigin = \"{origin}\"\n{root_key}\
              # Rotations on demand that a key may have; messages after which somebody is told that a material is worn.\n\
              # on_demand_rotations = {on_demand_rotations}\n# material_encryptions = {material_encryptions}\n"
         )
@@ -84,11 +93,13 @@ impl Settings {
 /// A data directory, there or not yet there.
 pub(crate) struct DataDirectory {
     root: PathBuf,
+    passphrase: Passphrase,
 }
 
 impl DataDirectory {
-    pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root }
+    /// With a passphrase that is asked for if the root key comes from one.
+    pub(crate) fn at(root: PathBuf, passphrase: Passphrase) -> Self {
+        Self { root, passphrase }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -107,8 +118,13 @@ impl DataDirectory {
         self.root.join("keytrail.toml")
     }
 
-    fn root_key_file(&self) -> PathBuf {
-        self.root.join("root.key")
+    /// The root key's file. A path in the settings is as seen from the data directory.
+    pub(crate) fn root_key_file(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.place_root_key(&self.settings()?))
+    }
+
+    fn place_root_key(&self, settings: &Settings) -> PathBuf {
+        self.root.join(settings.root_key.as_deref().unwrap_or(Path::new("root.key")))
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -128,22 +144,29 @@ impl DataDirectory {
         toml::from_str(&text).with_context(|| format!("{}", file.display()))
     }
 
-    /// Writes the settings and a fresh root key; the engine and the lake make their own folders.
-    pub(crate) fn create(&self, settings: &Settings) -> anyhow::Result<RootKey> {
+    /// Writes the settings and a new root key; the engine and the lake make their own folders.
+    pub(crate) fn create(&self, settings: &Settings, source: Source) -> anyhow::Result<RootKey> {
         if self.exists() {
             bail!("{} is a data directory already", self.root.display());
         }
+        let root_key = source.new_root_key(&self.passphrase, passphrase::ROOT_KEY)?;
         fs::create_dir_all(&self.root).with_context(|| format!("{}", self.root.display()))?;
-        let root_key = RootKey::generate(&OsRandom);
-        root_key.save(&self.root_key_file())?;
+        root_key.save(&self.place_root_key(settings))?;
         let file = self.settings_file();
         fs::write(&file, settings.to_toml()).with_context(|| format!("{}", file.display()))?;
         Ok(root_key)
     }
 
     pub(crate) fn root_key(&self) -> anyhow::Result<RootKey> {
-        self.settings()?;
-        Ok(RootKey::load(&self.root_key_file())?)
+        Ok(match RootKeyFile::load(&self.root_key_file()?)? {
+            RootKeyFile::Key(root_key) => root_key,
+            RootKeyFile::Passphrase(stretching) => {
+                RootKey::from_passphrase(self.passphrase.ask()?, stretching)?
+            }
+            RootKeyFile::Environment => {
+                RootKey::from_digits(&passphrase::digits_in(passphrase::ROOT_KEY)?)?
+            }
+        })
     }
 
     pub(crate) fn open_engine(&self) -> anyhow::Result<Engine> {

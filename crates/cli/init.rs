@@ -1,11 +1,14 @@
 //! `keytrail init`: makes a data directory and prints what its owner must keep.
 
+use std::path::PathBuf;
+
 use keytrail_kms::Engine;
 use keytrail_ledger::Random as _;
 use serde_json::json;
 
 use crate::data::{self, DEFAULT_ACCOUNT, DEFAULT_REGION, Settings};
 use crate::report::print_facts;
+use crate::root_key::Source;
 use crate::{Context, Outcome};
 
 /// Make a data directory; print account, root access key and public keys
@@ -15,6 +18,11 @@ Examples:
   keytrail init
   keytrail --data /srv/keytrail init --account 111122223333 --region eu-central-1 --region us-east-1
 
+  keytrail init --root-key passphrase          asked for at every start, or in --passphrase-file
+  keytrail init --root-key-file /etc/keytrail/root.key
+
+Back up DATA/keys, DATA/ledger and the root key, the root key apart from the rest: who has all has the keys.
+DATA/keys cannot be rebuilt from the ledger, and a copy of it brings erased key material back: let old copies go.
 Regions can be added to `regions` in keytrail.toml later; one that has keys must stay.
 The secret access key is printed once and never again. The two public keys are what a third party
 needs to verify the ledger and the lake: keep them, and a checkpoint now and then, on another machine.")]
@@ -28,6 +36,12 @@ pub(crate) struct Arguments {
     /// The log's name in its checkpoints: a host name and a path, without a scheme [default: made at random]
     #[arg(long)]
     origin: Option<String>,
+    /// Where the root key comes from, which seals all others
+    #[arg(long, value_name = "SOURCE", default_value = "file")]
+    root_key: Source,
+    /// The file of the root key, outside the data directory [default: DATA/root.key]
+    #[arg(long, value_name = "FILE")]
+    root_key_file: Option<PathBuf>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -38,9 +52,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         origin: arguments.origin.clone().unwrap_or_else(random_origin),
         on_demand_rotations: None,
         material_encryptions: None,
+        root_key: arguments.root_key_file.as_ref().map(std::path::absolute).transpose()?,
     };
     let config = settings.engine_config()?;
-    let root_key = context.data.create(&settings)?;
+    let root_key = context.data.create(&settings, arguments.root_key)?;
     let (engine, access_key) =
         Engine::create(context.data.root(), config, root_key, data::environment())?;
     context.data.open_lake()?.close()?;

@@ -18,11 +18,13 @@ mod init;
 mod kms;
 mod moment;
 mod output;
+mod passphrase;
 mod policy;
 mod principal;
 mod progress;
 mod query;
 mod report;
+mod root_key;
 mod serve;
 mod tamper;
 mod verify;
@@ -34,6 +36,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::data::DataDirectory;
+use crate::passphrase::Passphrase;
 
 /// Who used which key, when, from where, and was it allowed? With proof.
 #[derive(Parser)]
@@ -59,6 +62,9 @@ struct Global {
     #[arg(long, global = true, env = "KEYTRAIL_DATA", value_name = "DIR")]
     #[arg(default_value = "keytrail-data")]
     data: PathBuf,
+    /// The passphrase of the root key, in a file that only its owner can read [default: asked for]
+    #[arg(long, global = true, env = "KEYTRAIL_PASSPHRASE_FILE", value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -96,6 +102,8 @@ enum Command {
     Encrypt(encrypt::Arguments),
     /// Decrypt a message of the AWS Encryption SDK
     Decrypt(decrypt::Arguments),
+    /// The key that seals the data directory
+    RootKey(root_key::Arguments),
     /// Users and their access keys
     Principal(principal::Arguments),
     /// Explain decisions of key policies, identity policies and grants
@@ -144,7 +152,10 @@ impl Context {
 fn main() -> ExitCode {
     let CommandLine { global, command } = CommandLine::parse(); // exits with 2 on wrong usage
     let context = Context {
-        data: DataDirectory::at(global.data),
+        data: DataDirectory::at(
+            global.data,
+            Passphrase::from_file_or_terminal(global.passphrase_file),
+        ),
         format: global.format,
         quiet: global.quiet,
     };
@@ -155,6 +166,7 @@ fn main() -> ExitCode {
         Command::Kms(arguments) => kms::run(&context, &arguments),
         Command::Encrypt(arguments) => encrypt::run(&context, &arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, &arguments),
+        Command::RootKey(arguments) => root_key::run(&context, &arguments),
         Command::Principal(arguments) => principal::run(&context, &arguments),
         Command::Policy(arguments) => policy::run(&context, &arguments),
         Command::Ingest(arguments) => ingest::run(&context, &arguments),

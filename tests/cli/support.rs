@@ -1,7 +1,7 @@
 //! A data directory of its own for each test, and the binary run on it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,10 +49,25 @@ impl Home {
 
     /// Runs `keytrail ARGUMENTS…` in the scratch folder, as somebody would who has read the README.
     pub(crate) fn run_plainly(&self, arguments: &[&str]) -> Ran {
+        self.run_in(&[], arguments)
+    }
+
+    /// Like [`Home::run`], with variables in the environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        let data = self.data();
+        self.run_in(variables, &[&["--data", data.to_str().unwrap()], arguments].concat())
+    }
+
+    /// Without a terminal, so that nothing can be asked.
+    fn run_in(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_keytrail"))
             .args(arguments)
             .current_dir(self.path())
             .env_remove("KEYTRAIL_DATA")
+            .env_remove("KEYTRAIL_ROOT_KEY")
+            .env_remove("KEYTRAIL_PASSPHRASE_FILE")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
             .output()
             .unwrap();
         Ran {

@@ -18,6 +18,8 @@ use keytrail_query::{Audit, AuditFilters};
 use keytrail_trail::corpus::{self, CorpusOptions};
 
 use crate::data::{self, DataDirectory, Settings};
+use crate::passphrase::Passphrase;
+use crate::root_key::Source as RootKeySource;
 use crate::{Context, Format, Outcome, query, tamper, verify};
 
 /// Show the whole story in a scratch directory: keys, traffic, audits, two tamperings caught
@@ -45,8 +47,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
         }
         None => scratch.path().join("data"),
     };
-    let context =
-        Context { data: DataDirectory::at(folder), format: Format::Table, quiet: context.quiet };
+    let data = DataDirectory::at(folder, Passphrase::default());
+    let context = Context { data, format: Format::Table, quiet: context.quiet };
     use_keys(&context)?;
     ingest(&context, scratch.path())?;
     audits(&context)?;
@@ -81,8 +83,9 @@ fn use_keys(context: &Context) -> anyhow::Result<()> {
         origin: "demo.keytrail.local/keys".to_owned(),
         on_demand_rotations: None,
         material_encryptions: None,
+        root_key: None,
     };
-    let root_key = context.data.create(&settings)?;
+    let root_key = context.data.create(&settings, RootKeySource::File)?;
     let clock = traffic::Day::before(data::now());
     let environment = Environment { clock: Arc::clone(&clock) as _, ..data::environment() };
     let (engine, _) =
