@@ -187,3 +187,8 @@ fn time_ages_tokens_and_deletes_expires_and_rotates_keys() {
 fn what_is_wrong_with_a_request_is_told_in_awss_order() {
     run("validation");
 }
+
+#[test]
+fn each_region_has_its_own_keys() {
+    run("regions");
+}
