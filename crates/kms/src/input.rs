@@ -30,10 +30,17 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// How much of a refused value a validation text shows.
 const SHOWN_CHARS_MAX: usize = 256;
 
+/// How many problems a validation text tells. All are counted; but a list may have hundreds of thousands, and a request of
+/// 1 MiB would be answered with a hundred times as much. Whoever sends the most tags that a key can have, all of them wrong,
+/// is told of each.
+const PROBLEMS_TOLD_MAX: usize = 128;
+
 /// A request's members, and what is wrong with those that were read.
 pub(crate) struct Input<'a> {
     members: Sent<'a>,
+    /// The first [`PROBLEMS_TOLD_MAX`].
     problems: Vec<String>,
+    problem_count: usize,
     malformed: bool,
 }
 
@@ -46,7 +53,7 @@ impl<'a> Input<'a> {
         }
         let Members(members) = serde_json::from_slice(body).map_err(|_| malformed())?;
         let members = Sent(Rc::new(members));
-        Ok(Self { members, problems: Vec::new(), malformed: false })
+        Ok(Self { members, problems: Vec::new(), problem_count: 0, malformed: false })
     }
 
     /// The members as they were sent.
@@ -59,7 +66,7 @@ impl<'a> Input<'a> {
         if self.malformed {
             return Err(malformed());
         }
-        let mut text = match self.problems.len() {
+        let mut text = match self.problem_count {
             0 => return Ok(request),
             1 => "1 validation error detected: ".to_owned(),
             several => format!("{several} validation errors detected: "),
@@ -279,10 +286,13 @@ impl<'a> Input<'a> {
 
     /// Notes what is wrong with a member. `value` begins with `Value`, and shows it if it may be shown.
     pub(crate) fn problem(&mut self, name: &str, value: &str, constraint: &str) {
-        self.problems.push(format!(
-            "{value} at '{}' failed to satisfy constraint: {constraint}",
-            lower_first(name)
-        ));
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEMS_TOLD_MAX {
+            self.problems.push(format!(
+                "{value} at '{}' failed to satisfy constraint: {constraint}",
+                lower_first(name)
+            ));
+        }
     }
 
     fn raw(&self, name: &str) -> Option<&'a RawValue> {

@@ -138,6 +138,24 @@ fn parameters_come_first_and_are_refused_all_at_once() {
     );
 }
 
+/// A request of 1 MiB has room for 260,000 tags with two problems each, whose texts would be 70 MB.
+#[test]
+fn of_many_problems_all_are_counted_and_some_are_told() {
+    let bench = Bench::new();
+    let many = |count: usize| {
+        let input = json!({"KeyId": "x", "Tags": vec![json!({}); count]}).to_string();
+        let refused = bench.call("TagResource", &input).unwrap_err();
+        refused.message().unwrap().to_owned()
+    };
+    let told = |message: &str| message.matches("failed to satisfy constraint").count();
+    let of_a_full_key = many(50);
+    assert!(of_a_full_key.starts_with("100 validation errors detected: "), "{of_a_full_key}");
+    assert_eq!(told(&of_a_full_key), 100);
+    let of_all = many(200_000);
+    assert!(of_all.starts_with("400000 validation errors detected: "), "{of_all:.80}");
+    assert_eq!(told(&of_all), 128);
+}
+
 #[test]
 fn keys_that_do_not_exist_are_not_found_in_the_words_of_aws() {
     let bench = Bench::new();
