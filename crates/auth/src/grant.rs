@@ -100,6 +100,11 @@ impl GrantPrincipal {
         &self.0
     }
 
+    /// The account that it belongs to.
+    pub fn account(&self) -> Option<AccountId> {
+        AccountId::parse(Arn::parse(&self.0).ok()?.account()).ok()
+    }
+
     /// How it names a caller: an account's users and roles only through their identity policies.
     pub(crate) fn names(&self, asker: &Asker<'_>) -> Named {
         asker.named_by(&self.0)

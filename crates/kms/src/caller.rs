@@ -114,6 +114,11 @@ impl Caller {
         self.tls.as_ref()
     }
 
+    /// `userIdentity` of the copy that another account gets: the account and the unique id, no name.
+    pub(crate) fn identity_abroad(&self) -> UserIdentity {
+        UserIdentity::aws_account(self.account(), &self.principal_id)
+    }
+
     /// `userIdentity` of the record.
     pub(crate) fn identity(&self) -> UserIdentity {
         let access_key_id = self.access_key_id.as_str();

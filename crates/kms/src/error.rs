@@ -304,6 +304,8 @@ error_codes! {
     DisabledException,
     /// The call would have succeeded, but it was a rehearsal.
     DryRunOperationException,
+    /// Organizations: the account exists.
+    DuplicateAccountException,
     /// IAM: the user exists.
     EntityAlreadyExistsException,
     /// The import token is older than 24 hours.

@@ -11,7 +11,7 @@ use keytrail_auth::{
     AccessKeyId, GrantConstraint, GrantOperation, GrantPrincipal, IdentityPolicy, KeyPolicy,
     UserId, UserName,
 };
-use keytrail_event::{Arn, Json, Timestamp};
+use keytrail_event::{AccountId, Arn, Json, Timestamp};
 
 use crate::context::EncryptionContext;
 use crate::input::lower_first;
@@ -46,6 +46,9 @@ pub(crate) enum Fact {
         created: Timestamp,
     },
     AccessKeyId(AccessKeyId),
+    /// An account that there is from now on.
+    AccountCreated(AccountId),
+    AccountId(AccountId),
     AliasName(AliasName),
     BypassPolicyLockoutSafetyCheck(bool),
     DeletionDate(Timestamp),
@@ -77,6 +80,10 @@ pub(crate) enum Fact {
     PolicyNameDefault,
     PolicyDocument(IdentityPolicy),
     PolicyName(PolicyName),
+    RootAccessKey {
+        id: AccessKeyId,
+        created: Timestamp,
+    },
     RotationPeriodInDays(u32),
     Tags(Vec<Tag>),
     TagKeys(Vec<TagKey>),
@@ -101,6 +108,11 @@ impl Fact {
         Some(match self {
             Self::AccessKey { id, user, created } => ("AccessKey", access_key(id, user, *created)),
             Self::AccessKeyId(id) => ("AccessKeyId", id.as_str().into()),
+            Self::AccountCreated(account) => {
+                let status = Json::object().with("state", "SUCCEEDED");
+                ("CreateAccountStatus", status.with("accountId", account.as_str()))
+            }
+            Self::AccountId(account) => ("AccountId", account.as_str().into()),
             Self::AliasName(name) => ("AliasName", name.as_str().into()),
             Self::BypassPolicyLockoutSafetyCheck(bypass) => {
                 ("BypassPolicyLockoutSafetyCheck", (*bypass).into())
@@ -133,6 +145,10 @@ impl Fact {
             Self::PolicyNameDefault => ("PolicyName", "default".into()),
             Self::PolicyDocument(policy) => ("PolicyDocument", policy.as_str().into()),
             Self::PolicyName(name) => ("PolicyName", name.as_str().into()),
+            Self::RootAccessKey { id, created } => {
+                let key = Json::object().with("accessKeyId", id.as_str()).with("status", "Active");
+                ("AccessKey", key.with("createDate", created.locale()))
+            }
             Self::RotationPeriodInDays(days) => ("RotationPeriodInDays", (*days).into()),
             Self::Tags(tags) => {
                 ("Tags", tags.iter().map(Tag::to_record).collect::<Vec<_>>().into())

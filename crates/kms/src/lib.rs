@@ -64,6 +64,7 @@ mod material_keys;
 mod metadata;
 mod names;
 mod ops;
+mod organizations;
 mod parameters;
 mod passphrase;
 mod reply;

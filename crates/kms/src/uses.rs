@@ -115,16 +115,15 @@ impl SharedUses {
         (self.worn_from, self.worn) = (worn_from, AtomicU64::new(uses.reaching(worn_from)));
     }
 
-    /// Notes a use of these keys, and the material if it encrypted. Calls may come here in another order than in the
+    /// Notes uses of keys by one call, and the material if it encrypted. Calls may come here in another order than in the
     /// ledger; the ledger's order counts.
     pub(crate) fn note(
         &self,
-        keys: impl IntoIterator<Item = KeyArn>,
-        last: LastUse,
+        of_keys: impl IntoIterator<Item = (KeyArn, LastUse)>,
         encrypting: Option<MaterialId>,
     ) {
         let mut uses = self.lock();
-        keys.into_iter().for_each(|key| uses.note(key, last));
+        of_keys.into_iter().for_each(|(key, last)| uses.note(key, last));
         if encrypting.is_some_and(|material| uses.count(material) == self.worn_from) {
             self.worn.fetch_add(1, Ordering::Relaxed);
         }
@@ -191,12 +190,19 @@ impl Uses {
         self.encryptions.values().map(|count| u64::from(*count >= limit)).sum()
     }
 
-    /// Notes the use that this record of the ledger is, if it is one.
+    /// Notes the use that this record of the ledger is, if it is one. Of a call that several accounts have records of, each
+    /// tells of its own keys.
     pub(crate) fn note_record(&mut self, sequence: u64, record: &[u8]) {
         let Ok(record) = serde_json::from_slice::<Recorded<'_>>(record) else { return };
         let Some(last) = record.as_use(sequence) else { return };
-        for key in record.resources.iter().filter_map(|named| KeyArn::parse(&named.arn)) {
-            self.note(key, last);
+        let keys = record.resources.iter().filter_map(|named| KeyArn::parse(&named.arn));
+        let keys = keys.collect::<Vec<_>>();
+        let is_its_own = |key: &KeyArn| key.account().as_str() == record.recipient_account_id;
+        // A call that encrypts names the key that it encrypts with last.
+        let encrypts_with_own = keys.last().is_some_and(is_its_own);
+        keys.into_iter().filter(is_its_own).for_each(|key| self.note(key, last));
+        if !encrypts_with_own {
+            return;
         }
         let member = last.operation.encrypting_member().map(lower_first);
         let additional = record.additional_event_data.unwrap_or_default();
@@ -221,6 +227,8 @@ struct Recorded<'a> {
     event_id: Cow<'a, str>,
     #[serde(rename = "requestID", borrow)]
     request_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    recipient_account_id: Cow<'a, str>,
     error_code: Option<IgnoredAny>,
     #[serde(default, borrow)]
     resources: Vec<Named<'a>>,
@@ -286,7 +294,7 @@ mod tests {
     fn record(name: &str, error: &str) -> String {
         format!(
             r#"{{"eventTime":"2025-05-21T05:47:45Z","eventSource":"kms.amazonaws.com","eventName":"{name}",{error}
-            "requestID":"{KEY}","eventID":"{KEY}","resources":[{{"ARN":"arn:aws:kms:us-east-1:111122223333:key/{KEY}"}},
+            "requestID":"{KEY}","eventID":"{KEY}","recipientAccountId":"111122223333","resources":[{{"ARN":"arn:aws:kms:us-east-1:111122223333:key/{KEY}"}},
             {{"ARN":"arn:aws:kms:us-east-1:111122223333:alias/x"}}]}}"#
         )
     }
@@ -344,6 +352,20 @@ mod tests {
         assert_eq!(counts.collect::<Vec<_>>(), [(source, 3), (destination, 1)]);
         let shared = SharedUses::new(uses, 3);
         assert_eq!((shared.worn(), shared.encryptions_max(), shared.all_worn().len()), (1, 3, 1));
+    }
+
+    #[test]
+    fn each_account_tells_of_its_own_keys() {
+        let more = format!(
+            r#""additionalEventData":{{"sourceKeyMaterialId":"{}","destinationKeyMaterialId":"{}"}},"#,
+            "a".repeat(64),
+            "b".repeat(64)
+        );
+        let owners = record("ReEncrypt", &more);
+        let foreign = owners.replace("\"111122223333\"", "\"444455556666\"");
+        let uses = noted(&[(7, owners), (8, foreign)]);
+        assert_eq!(uses.last.values().map(|last| last.sequence).collect::<Vec<_>>(), [7]);
+        assert_eq!(uses.encryptions.into_values().collect::<Vec<_>>(), [1]);
     }
 
     #[test]

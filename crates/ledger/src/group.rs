@@ -110,25 +110,24 @@ impl Group {
     }
 
     /// Puts appends behind all earlier ones and behind each other, all into the same batch.
-    pub(crate) fn enqueue_together<const N: usize>(
+    pub(crate) fn enqueue_together(
         &self,
-        appends: [Append; N],
-    ) -> Result<[Pending<'_>; N], LedgerError> {
+        appends: Vec<Append>,
+    ) -> Result<Vec<Pending<'_>>, LedgerError> {
         check(&appends)?;
-        let slots = [(); N].map(|()| Arc::new(Slot::default()));
-        let parts = appends.into_iter().zip(&slots).zip(1..);
-        let queued: Vec<_> = parts
-            .map(|((append, slot), number)| Queued {
-                append,
-                slot: Arc::clone(slot),
-                goes_on: number < N,
+        let count = appends.len();
+        let queued: Vec<_> = appends
+            .into_iter()
+            .zip(1..)
+            .map(|(append, number)| {
+                let slot = Arc::new(Slot::default());
+                Queued { append, slot, goes_on: number < count }
             })
             .collect();
-        let mut sequence = held(&self.queue).push(queued)?;
-        Ok(slots.map(|slot| {
-            sequence += 1;
-            Pending { group: self, sequence: sequence - 1, slot }
-        }))
+        let slots: Vec<_> = queued.iter().map(|queued| Arc::clone(&queued.slot)).collect();
+        let first = held(&self.queue).push(queued)?;
+        let pending = |(slot, sequence)| Pending { group: self, sequence, slot };
+        Ok(slots.into_iter().zip(first..).map(pending).collect())
     }
 
     /// Commits what is queued, and makes the checkpoint durable.

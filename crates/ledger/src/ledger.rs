@@ -219,10 +219,7 @@ impl Ledger {
     /// As [`Ledger::enqueue`], for several appends that belong together: they lie behind each other
     /// in one batch, and after a crash the log has all of them or none. Together they may be as
     /// large as one.
-    pub fn enqueue_together<const N: usize>(
-        &self,
-        appends: [Append; N],
-    ) -> Result<[Pending<'_>; N], LedgerError> {
+    pub fn enqueue_together(&self, appends: Vec<Append>) -> Result<Vec<Pending<'_>>, LedgerError> {
         self.group.enqueue_together(appends)
     }
 

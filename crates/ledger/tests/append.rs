@@ -147,7 +147,7 @@ fn what_belongs_together_is_never_split_between_batches() {
         let storage = Arc::new(FaultyStorage::new(DirStorage::new(dir.path())));
         let ledger = create_on(Arc::clone(&storage), options);
         let before = batches(&storage);
-        let pair = |number| [record(0, [number; 101]), record(0, [number + 1; 101])];
+        let pair = |number| vec![record(0, [number; 101]), record(0, [number + 1; 101])];
         let pending: Vec<_> = (0..5_u8)
             .flat_map(|number| ledger.enqueue_together(pair(2 * number)).unwrap())
             .collect();
@@ -168,10 +168,10 @@ fn what_belongs_together_is_taken_or_refused_together() {
     let dir = scratch();
     let ledger = create(dir.path(), Options::default());
     let half = || record(0, vec![0; (32 << 20) + 1]);
-    let refused = ledger.enqueue_together([half(), half()]).err().unwrap();
+    let refused = ledger.enqueue_together(vec![half(), half()]).err().unwrap();
     assert!(matches!(refused, LedgerError::TooLarge { what: "payload", .. }), "{refused}");
     let start = Append { kind: EntryKind::Start, ..record(0, "x") };
-    let refused = ledger.enqueue_together([record(0, "x"), start]).err().unwrap();
+    let refused = ledger.enqueue_together(vec![record(0, "x"), start]).err().unwrap();
     assert!(matches!(refused, LedgerError::ReservedKind { .. }), "{refused}");
     let receipt = ledger.append(record(0, "next")).unwrap();
     assert_eq!(receipt.sequence, 1, "neither left anything behind");

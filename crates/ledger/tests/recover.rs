@@ -113,8 +113,10 @@ fn of_what_belongs_together_a_crash_leaves_all_or_nothing() {
     let ledger =
         Ledger::create(storage, origin(), signing_key(), random, START_NS, options).unwrap();
     let signed = Image::read(dir.path());
-    let [_, last] = ledger.enqueue_together(["a", "b"].map(|text| record(START_NS, text))).unwrap();
-    last.wait().unwrap();
+    let pair = ["a", "b"].map(|text| record(START_NS, text));
+    for pending in ledger.enqueue_together(pair.to_vec()).unwrap() {
+        pending.wait().unwrap();
+    }
     let whole = Image::read(dir.path()).files[SEGMENT].clone();
     drop(ledger);
     let dir = scratch();

@@ -1,7 +1,8 @@
 //! The audited path. There is no other way to an operation.
 //!
 //! Whatever comes in (an unknown operation, a body that is no JSON, a caller whose access key is gone) and whatever comes
-//! of it, the call becomes exactly one record, and the answer leaves only when that record is durable and signed. If the
+//! of it, the call becomes exactly one record (and a copy for
+//! each other account whose key it used: [`super::copies`]), and the answer leaves only when that record is durable and signed. If the
 //! ledger cannot take it, the caller gets `KMSInternalException` and nothing else: no answer, no hint of one.
 //!
 //! A call holds the state, shared or alone, until its record is enqueued. Hence the order of records is the order of
@@ -10,8 +11,9 @@
 use std::sync::atomic::Ordering;
 
 use keytrail_event::{EventType, Guid, Json, Record, Region, Resource, Timestamp, UserIdentity};
-use keytrail_ledger::{Append, EntryKind, Pending};
+use keytrail_ledger::{Append, EntryKind, LedgerError, Pending};
 
+use super::copies::Records;
 use super::snapshot::{self, Content};
 use super::{Engine, changes};
 use crate::environment::random_bytes;
@@ -147,13 +149,17 @@ impl Engine {
             return Ok(None);
         }
         let record = attempt.record(&facts, outcome.as_ref().err());
-        let pending =
-            self.enqueue(record, Vec::new(), attempt.now).map_err(|_| attempt.internal())?;
+        let random = &*self.environment.random;
+        let mut records = Records::of(record, &facts, attempt.caller, random);
+        let time = attempt.now.unix_nanos();
+        let pending = self.enqueue_records(&mut records, Vec::new(), time);
+        let pending = pending.map_err(|_| attempt.internal())?;
         if let (Ok(_), Some(last)) = (&outcome, attempt.as_use(pending.sequence())) {
             let keys = facts.resources.iter().filter_map(ResourceArn::key);
+            let uses = keys.map(|key| (key.clone(), records.use_of(key, last)));
             let encrypting = last.operation.encrypting_member();
             let encrypting = encrypting.and_then(|member| facts.additional_material(member));
-            self.uses.note(keys.cloned(), last, encrypting);
+            self.uses.note(uses, encrypting);
         }
         Ok(Some(Looked { outcome, pending }))
     }
@@ -183,15 +189,18 @@ impl Engine {
             self.make_ordered(&workbench);
         };
         let record = attempt.record(&facts, outcome.as_ref().err());
+        let random = &*self.environment.random;
+        let mut records = Records::of(record, &facts, attempt.caller, random);
         let (outcome, change, unused) = match outcome {
             Ok((reply, change)) => (Ok(reply), Some(change), workbench.unused()),
             Err(refusal) => (Err(refusal), None, workbench.made()),
         };
         let sealed = change
             .as_ref()
-            .map(|change| self.seal_change(&state, change, &record))
+            .map(|change| self.seal_change(&state, change, &records.own))
             .unwrap_or_default();
-        let pending = self.enqueue(record, sealed, attempt.now).map_err(|_| attempt.internal())?;
+        let pending = self.enqueue_records(&mut records, sealed, attempt.now.unix_nanos());
+        let pending = pending.map_err(|_| attempt.internal())?;
         let ended = change.as_ref().map(|change| change.ends(&state)).unwrap_or_default();
         // The place in the ledger is taken, so this is what the state is from here on. If the ledger fails before the
         // record is durable, it fails for everybody: no answer leaves that shows this state.
@@ -290,27 +299,29 @@ impl Engine {
         record: String,
         state: Vec<u8>,
         now: Timestamp,
-    ) -> Result<Pending<'_>, keytrail_ledger::LedgerError> {
+    ) -> Result<Pending<'_>, LedgerError> {
         let payload = record.into_bytes();
         let append = Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state };
-        let pending = self.ledger.enqueue(append)?;
-        self.note_enqueued(&pending, 1);
-        Ok(pending)
+        self.enqueue_behind(Vec::new(), append)
     }
 
-    /// As [`Self::enqueue`], right behind another entry and in the same batch with it.
+    /// The same, right behind other entries and in the same batch with them.
     pub(super) fn enqueue_behind(
         &self,
-        before: Append,
-        record: String,
-        state: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<Pending<'_>, keytrail_ledger::LedgerError> {
-        let payload = record.into_bytes();
-        let append = Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state };
-        let [_, pending] = self.ledger.enqueue_together([before, append])?;
-        self.note_enqueued(&pending, 2);
-        Ok(pending)
+        mut before: Vec<Append>,
+        last: Append,
+    ) -> Result<Pending<'_>, LedgerError> {
+        if before.is_empty() {
+            let pending = self.ledger.enqueue(last)?;
+            self.note_enqueued(&pending, 1);
+            return Ok(pending);
+        }
+        before.push(last);
+        let entries = before.len() as u64;
+        let mut pending = self.ledger.enqueue_together(before)?;
+        let last = pending.pop().expect("as many as were given, which is one at least");
+        self.note_enqueued(&last, entries);
+        Ok(last)
     }
 
     fn note_enqueued(&self, last: &Pending<'_>, entries: u64) {
@@ -347,8 +358,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// The record's text. `refusal` is `None` when the call succeeds.
-    fn record(&self, facts: &Facts, refusal: Option<&Refusal>) -> String {
+    /// The caller's record. `refusal` is `None` when the call succeeds.
+    fn record(&self, facts: &Facts, refusal: Option<&Refusal>) -> Record {
         let answered = refusal.is_none();
         let name: String = self.name.chars().take(NAME_CHARS_MAX).collect();
         let region = region_of(self.service, self.caller.home());
@@ -374,7 +385,6 @@ impl Attempt<'_> {
                 self.event_id,
             )
         }
-        .to_json()
     }
 }
 
@@ -392,7 +402,9 @@ pub(super) fn service_event(place: &Place, event_id: Guid, now: Timestamp) -> Re
 pub(super) fn region_of(service: Service, home: &Place) -> Region {
     match service {
         Service::Kms | Service::Sts => home.region().clone(),
-        Service::Iam => Region::parse(iam::REGION).expect("the constant is a region"),
+        Service::Iam | Service::Organizations => {
+            Region::parse(iam::REGION).expect("the constant is a region")
+        }
     }
 }
 

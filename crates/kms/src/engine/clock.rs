@@ -75,7 +75,13 @@ impl Engine {
             payload: notice(seconds),
             state: Vec::new(),
         };
-        let moved = self.enqueue_behind(notice, record, sealed, now);
+        let moved = Append {
+            kind: EntryKind::Record,
+            time_ns: now.unix_nanos(),
+            payload: record.into_bytes(),
+            state: sealed,
+        };
+        let moved = self.enqueue_behind(vec![notice], moved);
         let moved = moved.map_err(|_| EngineError::Stopped)?;
         state.apply(change);
         self.clock_offset_seconds.store(seconds, Ordering::Release);

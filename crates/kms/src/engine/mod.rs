@@ -1,8 +1,10 @@
 //! The engine: one data directory, one ledger, one state; shared by any number of threads.
 //!
+//! - [`accounts`]: further accounts, and who calls from them.
 //! - [`call`]: the audited path that every call takes.
 //! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
 //! - [`clock`]: the engine's time, which can be moved forward.
+//! - [`copies`]: the records of a call, of which other accounts get copies.
 //! - [`due`]: what the passing of time does to keys.
 //! - [`policy_check`]: what a call would be told, and why.
 //! - [`quotas`]: how much of everything there may be, and how much there is.
@@ -10,12 +12,14 @@
 //! - [`replay`]: the state from the ledger, or from a snapshot and the rest of the ledger.
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
+mod accounts;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod bench;
 mod call;
 mod changes;
 mod clock;
+mod copies;
 mod due;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]

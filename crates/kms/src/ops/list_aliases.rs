@@ -7,9 +7,10 @@ use super::{Call, KEY_ID_CHARS};
 use crate::error::Refusal;
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
-use crate::names::{ALIAS, KeyReference, Naming};
+use crate::names::{ALIAS, KeyReference, Naming, no_such_key};
 use crate::parameters::Marker;
 use crate::reply::Reply;
+use crate::state::Key;
 
 const LIMIT_DEFAULT: u32 = 50;
 
@@ -34,7 +35,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     let Request { key, limit, marker } = Request::read(input)?;
     let reference =
         key.map(|key| KeyReference::parse(&key, Naming::KeyOnly, call.home())).transpose()?;
-    let of_key = reference.as_ref().map(|reference| call.find(reference)).transpose()?;
+    let of_key = reference.as_ref().map(|reference| find_own(call, reference)).transpose()?;
     let _listed_to = call.authorize_identity("kms:ListAliases", "*")?;
     let start = match &marker {
         None => Bound::Included(call.home().arn_text(ALIAS)),
@@ -57,4 +58,10 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
             .time("CreationDate", alias.created)
             .time("LastUpdatedDate", alias.updated.unwrap_or(alias.created))
     }))
+}
+
+/// A key of the caller's account. Nothing is told of others, not even that they are there: no key policy is asked here.
+fn find_own<'a>(call: &'a Call<'_>, reference: &KeyReference) -> Result<&'a Key, Refusal> {
+    let own = call.find(reference).ok().filter(|key| key.arn.account() == call.home().account());
+    own.ok_or_else(|| no_such_key(reference.arn()))
 }

@@ -1,9 +1,10 @@
-//! `ListRetirableGrants`: the grants, on whatever key in the Region, that a principal may retire because they say so.
+//! `ListRetirableGrants`: the grants, on whatever key in the Region, that a principal of the caller's account may retire
+//! because they say so.
 
 use super::Call;
 use super::create_grant::read_principal;
 use super::list_grants::{LIMIT_DEFAULT, describe, no_marker, reply};
-use crate::error::Refusal;
+use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
 use crate::input::Input;
 use crate::names::KeyArn;
@@ -24,6 +25,10 @@ pub(super) fn run(
     let principal = read_principal(&principal)?;
     let after = marker.as_ref().map(|marker| read_place(marker).ok_or_else(no_marker));
     let after = after.transpose()?;
+    if principal.account().as_ref() != Some(call.caller.account()) {
+        let text = "The retiring principal belongs to another account.";
+        return Err(Refusal::new(ErrorCode::AccessDeniedException, text));
+    }
     let _listed_to = call.authorize_identity("kms:ListRetirableGrants", "*")?;
     facts.parameters.push(Fact::RetiringPrincipal(principal.clone()));
     facts.parameters.extend(limit.map(Fact::Limit));

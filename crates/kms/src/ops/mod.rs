@@ -71,7 +71,7 @@ use crate::reply::Reply;
 use crate::state::{Change, Key, State};
 use crate::store_key::StoreKey;
 use crate::uses::SharedUses;
-use crate::{Caller, Config, Quotas, sts};
+use crate::{Caller, Config, Quotas, organizations, sts};
 
 pub(crate) use workbench::Workbench;
 
@@ -107,6 +107,8 @@ pub(crate) enum Service {
     Iam,
     /// Who a caller is.
     Sts,
+    /// Accounts.
+    Organizations,
 }
 
 impl Service {
@@ -116,6 +118,7 @@ impl Service {
             Self::Kms => "kms.amazonaws.com",
             Self::Iam => "iam.amazonaws.com",
             Self::Sts => "sts.amazonaws.com",
+            Self::Organizations => "organizations.amazonaws.com",
         }
     }
 
@@ -124,6 +127,7 @@ impl Service {
             Self::Kms => OPERATIONS,
             Self::Iam => iam::OPERATIONS,
             Self::Sts => sts::OPERATIONS,
+            Self::Organizations => organizations::OPERATIONS,
         };
         operations.iter().find(|operation| operation.name == name)
     }

@@ -10,6 +10,7 @@ use crate::parameters::PolicyName;
 /// A change of users or access keys. Written as JSON; variants and fields may be added, never renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum IdentityChange {
+    AccountCreated { account: AccountId, root_access_key: AccessKeyId, entry: AccessKeyEntry },
     UserCreated { account: AccountId, name: UserName, user: User },
     UserPolicyPut { account: AccountId, user: UserName, name: PolicyName, policy: IdentityPolicy },
     UserPolicyDeleted { account: AccountId, user: UserName, name: PolicyName },
@@ -22,6 +23,10 @@ impl IdentityChange {
     /// Whether the change fits the state.
     pub(super) fn fits(&self, state: &State) -> bool {
         match self {
+            Self::AccountCreated { account, root_access_key, .. } => {
+                !state.accounts.contains_key(account)
+                    && !state.access_keys.contains_key(root_access_key)
+            }
             Self::UserCreated { account, name, .. } => {
                 let account = state.accounts.get(account);
                 account.is_some_and(|account| !account.users.contains_key(name))
@@ -41,6 +46,10 @@ impl State {
     /// Applies a change that was checked against this very state.
     pub(super) fn apply_identity(&mut self, change: IdentityChange) {
         match change {
+            IdentityChange::AccountCreated { account, root_access_key, entry } => {
+                self.accounts.insert(account, Account::default());
+                self.access_keys.insert(root_access_key, entry);
+            }
             IdentityChange::UserCreated { account, name, user } => {
                 self.alter_account(&account, |account| drop(account.users.insert(name, user)));
             }

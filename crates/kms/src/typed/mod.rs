@@ -8,7 +8,7 @@ mod cryptography;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keytrail_auth::{AccessKey, AccessKeyId, SecretAccessKey};
-use keytrail_event::{Json, Timestamp};
+use keytrail_event::{AccountId, Json, Timestamp};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use zeroize::Zeroizing;
 
@@ -302,6 +302,22 @@ pub(crate) fn access_key(answer: &Answer) -> Option<AccessKey> {
     let mut secret = Zeroizing::new(String::with_capacity(access_key.secret_access_key.len()));
     secret.push_str(access_key.secret_access_key);
     Some(AccessKey { id: access_key.access_key_id, secret: SecretAccessKey::from_sealed(secret) })
+}
+
+/// The accounts in the answer of `ListAccounts`.
+pub(crate) fn accounts(answer: &Answer) -> Option<Vec<AccountId>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Wrapped {
+        accounts: Vec<Account>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Account {
+        id: AccountId,
+    }
+    let Wrapped { accounts } = serde_json::from_str(answer).ok()?;
+    Some(accounts.into_iter().map(|account| account.id).collect())
 }
 
 /// The users in the answer of `ListUsers`.

@@ -1,5 +1,6 @@
 //! The engine from outside: what calls answer, what their records say, and that neither says too much.
 //!
+//! - `accounts`: several accounts, what crosses from one to another, and in whose log it is.
 //! - `algorithms`, `signing`: every kind of key with every algorithm; and the ways that calls and keys do not fit.
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
 //! - `clock`: time moved forward, and what that makes due.
@@ -22,6 +23,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod accounts;
 mod algorithms;
 mod answers;
 mod clock;
