@@ -30,6 +30,7 @@
 //! save_bytes = { "sealed.bin" = "CiphertextBlob" } # base64 of the answer, into a file
 //! record = { resources = [{ ARN = "${arn}" }] }   # members that the record has besides what every record has (record.rs)
 //! records = 2                                     # as many as there are calls, where a client turns pages or tries again
+//! also = [{ awsRegion = "eu-west-1" }]            # what the call leaves besides: its records in other Regions
 //! events = [{ eventName = "RotateKey" }]          # what the engine then does by itself, each a record of its own
 //! save_record = { event = "eventID" }             # ${event} from here on
 //! record = "none"                                 # instead: it leaves none
@@ -101,6 +102,8 @@ pub(crate) struct Case {
     pub(crate) record: Option<Value>,
     #[serde(default = "one")]
     pub(crate) records: usize,
+    #[serde(default)]
+    pub(crate) also: Vec<Value>,
     #[serde(default)]
     pub(crate) events: Vec<Value>,
     #[serde(default)]

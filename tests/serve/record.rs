@@ -126,6 +126,31 @@ pub(crate) fn expected(case: &Case, caller: &Caller<'_>, saved: &Saved) -> Value
     record
 }
 
+/// The record that the call leaves in another Region, by that of its own.
+pub(crate) fn elsewhere(of_call: &Value) -> Value {
+    let mut record = of_call.clone();
+    record["userIdentity"]["invokedBy"] = "kms.amazonaws.com".into();
+    for follows_from_the_call in ["awsRegion", "requestParameters", "responseElements"] {
+        record.as_object_mut().unwrap().remove(follows_from_the_call);
+    }
+    record
+}
+
+/// The record of what the engine does by itself.
+pub(crate) fn event(region: &str) -> Value {
+    json!({
+        "eventID": "<uuid>",
+        "eventSource": "kms.amazonaws.com",
+        "eventType": "AwsServiceEvent",
+        "awsRegion": region,
+        "userIdentity": { "invokedBy": "AWS Internal" },
+        "sourceIPAddress": "AWS Internal",
+        "userAgent": "AWS Internal",
+        "requestParameters": "null",
+        "errorCode": "null",
+    })
+}
+
 /// The parameters that the record shows; `None` where it follows from nothing how far the call came.
 fn parameters(case: &Case, operation: &str, saved: &Saved) -> Option<Value> {
     let null = Some(json!("null"));

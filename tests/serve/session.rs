@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::case::{Case, Session};
 use crate::clients::{self, Boto3, Setting};
 use crate::endpoint::{self, Endpoint};
 use crate::record::{self, Caller};
-use crate::values::{Saved, difference, filled_in, member, replaced};
+use crate::values::{Saved, difference, filled_in, member, overlaid, replaced};
 
 /// What a client said, in either client's case.
 struct Said {
@@ -96,7 +96,7 @@ impl Running {
         endpoint.serve(&case.serve.iter().map(String::as_str).collect::<Vec<_>>());
         let (records, seen) = endpoint.records_from(self.seen);
         self.seen = seen;
-        let expected = self.expected_events(case);
+        let expected = self.overlaid(&record::event(&case.region), &case.events);
         if let Some(problem) = difference("the events", &expected, &records.into()) {
             self.wrong.push(format!("{}: {problem}", case.name));
         }
@@ -221,54 +221,44 @@ impl Running {
         if none {
             return (!records.is_empty()).then(|| "a record that should not be".to_owned());
         }
-        let is_event = |record: &&Value| record["eventType"] == "AwsServiceEvent";
-        let (events, records): (Vec<&Value>, Vec<&Value>) = records.iter().partition(is_event);
-        if records.len() != case.records {
-            return Some(format!("{} records, not {}", records.len(), case.records));
+        let by_itself = |record: &&Value| record["userIdentity"]["invokedBy"] == "AWS Internal";
+        let (events, records): (Vec<&Value>, Vec<&Value>) = records.iter().partition(by_itself);
+        let count = case.records + case.also.len();
+        if records.len() != count {
+            return Some(format!("{} records, not {count}", records.len()));
         }
+        let (records, others) = records.split_at(case.records);
         let credentials = credentials(endpoint, &case.r#as).unwrap();
         let caller =
             Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
-        let mut expected = record::expected(case, &caller, &self.saved);
+        let mut defaults = record::expected(case, &caller, &self.saved);
         if let Some(request_id) = said.request_id.as_ref().filter(|_| case.records == 1) {
-            expected["requestID"] = request_id.as_str().into();
+            defaults["requestID"] = request_id.as_str().into();
         }
-        let own = case.record.clone().unwrap_or_else(|| json!({}));
-        let own = replaced(&own, &self.saved);
-        // What the case says about a member counts before what follows from it; of an object, both do.
-        for (name, value) in own.as_object().unwrap() {
-            if !(value.is_object() && expected[name].is_object()) {
-                expected.as_object_mut().unwrap().remove(name);
-            }
-        }
-        let secrets = [&said.input, &said.answer].map(record::secrets).concat();
-        let events = events.into_iter().cloned().collect();
-        let events = difference("the events", &self.expected_events(case), &events);
-        let of_call = || {
-            records.iter().find_map(|record| {
-                difference("the record", &expected, record)
-                    .or_else(|| difference("the record", &own, record))
-                    .or_else(|| not_named(said, record))
-                    .or_else(|| leaked(&secrets, record))
-            })
+        let others = {
+            let expected = self.overlaid(&record::elsewhere(&defaults), &case.also);
+            difference("the other records", &expected, &others.iter().copied().cloned().collect())
         };
-        events.or_else(of_call)
+        let events = {
+            let expected = self.overlaid(&record::event(&case.region), &case.events);
+            difference("the events", &expected, &events.into_iter().cloned().collect())
+        };
+        let expected = match &case.record {
+            Some(own) => overlaid(&defaults, &replaced(own, &self.saved)),
+            None => defaults,
+        };
+        let secrets = [&said.input, &said.answer].map(record::secrets).concat();
+        let of_call = |record: &&Value| {
+            difference("the record", &expected, record)
+                .or_else(|| not_named(said, record))
+                .or_else(|| leaked(&secrets, record))
+        };
+        others.or(events).or_else(|| records.iter().find_map(of_call))
     }
 
-    /// The records of what the engine does by itself because of the call.
-    fn expected_events(&self, case: &Case) -> Value {
-        let events = case.events.iter().map(|own| {
-            let mut event = json!({
-                "eventSource": "kms.amazonaws.com", "eventType": "AwsServiceEvent", "awsRegion": case.region,
-                "userIdentity": { "accountId": endpoint::ACCOUNT, "invokedBy": "AWS Internal" },
-                "sourceIPAddress": "AWS Internal", "userAgent": "AWS Internal", "requestParameters": "null",
-            });
-            for (name, value) in replaced(own, &self.saved).as_object().unwrap() {
-                event[name] = value.clone();
-            }
-            event
-        });
-        events.collect()
+    /// What is expected besides `defaults` of each of several records.
+    fn overlaid(&self, defaults: &Value, own: &[Value]) -> Value {
+        own.iter().map(|own| overlaid(defaults, &replaced(own, &self.saved))).collect()
     }
 }
 

@@ -114,6 +114,19 @@ fn inside<'a>(pattern: &'a str, start: &str) -> Option<&'a str> {
     pattern.strip_prefix(start)?.strip_suffix('>')
 }
 
+/// What is expected in general, with what is expected in particular in its place.
+pub(crate) fn overlaid(general: &Value, particular: &Value) -> Value {
+    let (Value::Object(general), Value::Object(particular)) = (general, particular) else {
+        return particular.clone();
+    };
+    let mut members = general.clone();
+    for (name, value) in particular {
+        let member = members.entry(name).or_insert(Value::Null);
+        *member = overlaid(member, value);
+    }
+    Value::Object(members)
+}
+
 /// The text at a path: `Keys.0.KeyId`.
 pub(crate) fn member<'a>(answer: &'a Value, path: &str) -> Option<&'a str> {
     let step = |value: &'a Value, name: &str| match name.parse::<usize>() {
