@@ -281,6 +281,11 @@ impl Resource {
         Self { account_id, kind: "AWS::KMS::Key".to_owned(), arn: arn.into() }
     }
 
+    /// A role, named by its ARN, in its owner's account.
+    pub fn iam_role(account_id: AccountId, arn: impl Into<String>) -> Self {
+        Self { account_id, kind: "AWS::IAM::Role".to_owned(), arn: arn.into() }
+    }
+
     fn write(&self, out: &mut Members<'_>) {
         out.text("accountId", self.account_id.as_str());
         out.text("type", &self.kind);

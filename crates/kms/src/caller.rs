@@ -1,9 +1,13 @@
 //! Who makes a call, and from where: what the record will say about it.
 
+use std::sync::Arc;
+
 use keytrail_auth::{AccessKeyId, Principal};
-use keytrail_event::{AccountId, Region, TlsDetails, UserIdentity};
+use keytrail_event::{AccountId, Region, SessionAttributes, TlsDetails, UserIdentity};
 
 use crate::names::Place;
+use crate::session::Session;
+use crate::state::Role;
 
 /// The longest source address that is kept; an address has at most 45 characters, a service's DNS name 253.
 const SOURCE_CHARS_MAX: usize = 256;
@@ -20,6 +24,8 @@ pub struct Caller {
     access_key_id: AccessKeyId,
     /// The caller's account, in the Region that it calls in.
     home: Place,
+    /// If it calls with the credentials of a session.
+    session: Option<Arc<Session>>,
     source_ip: String,
     user_agent: String,
     tls: Option<TlsDetails>,
@@ -39,10 +45,23 @@ impl Caller {
             principal_id,
             access_key_id,
             home,
+            session: None,
             source_ip: "127.0.0.1".to_owned(),
             user_agent: "keytrail".to_owned(),
             tls: None,
         }
+    }
+
+    /// A session that calls.
+    pub(crate) fn of_session(
+        session: Session,
+        role: &Role,
+        access_key_id: AccessKeyId,
+        region: Region,
+    ) -> Self {
+        let (principal, principal_id) = (session.principal(role), session.principal_id());
+        let caller = Self::local(principal, principal_id, access_key_id, region);
+        Self { session: Some(Arc::new(session)), ..caller }
     }
 
     /// The same caller in another Region. One that the engine does not have is refused at the call.
@@ -78,7 +97,7 @@ impl Caller {
         &self.principal
     }
 
-    /// The principal's unique id: a user's `AIDA…`, the root user's account.
+    /// The principal's unique id: a user's `AIDA…`, a role's `AROA…` and the session's name, the root user's account.
     pub fn principal_id(&self) -> &str {
         &self.principal_id
     }
@@ -102,12 +121,24 @@ impl Caller {
         &self.home
     }
 
-    pub(crate) fn source_ip(&self) -> &str {
-        &self.source_ip
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
     }
 
+    /// The address; of a service its name, as with AWS.
+    pub(crate) fn source_ip(&self) -> &str {
+        match &self.principal {
+            Principal::Service { name, .. } => name.as_str(),
+            _ => &self.source_ip,
+        }
+    }
+
+    /// The user agent; of a service its name, as with AWS.
     pub(crate) fn user_agent(&self) -> &str {
-        &self.user_agent
+        match &self.principal {
+            Principal::Service { name, .. } => name.as_str(),
+            _ => &self.user_agent,
+        }
     }
 
     pub(crate) fn tls(&self) -> Option<&TlsDetails> {
@@ -116,7 +147,11 @@ impl Caller {
 
     /// `userIdentity` of the copy that another account gets: the account and the unique id, no name.
     pub(crate) fn identity_abroad(&self) -> UserIdentity {
-        UserIdentity::aws_account(self.account(), &self.principal_id)
+        match &self.principal {
+            // A service belongs to no account, and is the same in each.
+            Principal::Service { .. } => self.identity(),
+            _ => UserIdentity::aws_account(self.account(), &self.principal_id),
+        }
     }
 
     /// `userIdentity` of the record.
@@ -126,7 +161,32 @@ impl Caller {
             Principal::User { account, name } => {
                 UserIdentity::iam_user(account, name.as_str(), &self.principal_id, access_key_id)
             }
-            other => UserIdentity::root(other.account(), access_key_id),
+            Principal::Service { name, .. } => UserIdentity::aws_service(name.as_str()),
+            principal => match self.session() {
+                Some(session) => self.session_identity(session),
+                None => UserIdentity::root(principal.account(), access_key_id),
+            },
         }
+    }
+
+    fn session_identity(&self, session: &Session) -> UserIdentity {
+        let attributes =
+            SessionAttributes { creation_date: session.issued, mfa_authenticated: false };
+        let mut identity = UserIdentity::assumed_role(
+            &session.account,
+            session.role.as_str(),
+            session.role_id.as_str(),
+            session.name.as_str(),
+            self.access_key_id.as_str(),
+            attributes,
+        );
+        if let Some(context) = &mut identity.session_context {
+            context.source_identity = session.source_identity.as_ref().map(ToString::to_string);
+            // The role's path stands in its ARN only.
+            if let (Some(issuer), Some(role)) = (&mut context.issuer, self.principal.role_arn()) {
+                issuer.arn = role.to_string();
+            }
+        }
+        identity
     }
 }

@@ -152,6 +152,9 @@ pub enum EngineError {
         /// The id that was asked for, cut to 40 characters.
         id: String,
     },
+    /// The caller's: the session is over.
+    #[error("the security token is expired")]
+    ExpiredToken,
     /// The caller's: no user has this name, or the user has no access key.
     #[error("no user with an access key is called {name:?}; `keytrail principal list` tells all")]
     UnknownUser {
@@ -310,6 +313,8 @@ error_codes! {
     EntityAlreadyExistsException,
     /// The import token is older than 24 hours.
     ExpiredImportTokenException,
+    /// The session is over.
+    ExpiredTokenException,
     /// The ciphertext belongs to another key than the one named.
     IncorrectKeyException,
     /// The material is not one for this key, or not the one that it was.
@@ -326,6 +331,8 @@ error_codes! {
     InvalidGrantTokenException,
     /// The import token is none of ours, or one for another key.
     InvalidImportTokenException,
+    /// IAM: tags are duplicate, too many, or reserved.
+    InvalidInputException,
     /// The key's usage or spec does not fit the operation or algorithm.
     InvalidKeyUsageException,
     /// The marker is none that a list operation gave.
@@ -348,6 +355,8 @@ error_codes! {
     NoSuchEntityException,
     /// There is no such key, alias or policy.
     NotFoundException,
+    /// STS: the session's policy and tags are too long together.
+    PackedPolicyTooLargeException,
     /// The request's body is not JSON, or a member has another type than the API says.
     SerializationException,
     /// The tags are duplicate, too many, or reserved.

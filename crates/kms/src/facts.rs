@@ -14,6 +14,7 @@ use keytrail_auth::{
 use keytrail_event::{AccountId, Arn, Json, Timestamp};
 
 use crate::context::EncryptionContext;
+use crate::identity_facts::IdentityFact;
 use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
@@ -33,7 +34,7 @@ pub(crate) struct Facts {
     pub(crate) elements: Vec<Fact>,
     /// `additionalEventData`; absent if there is none.
     pub(crate) additional: Vec<Fact>,
-    /// ARNs of keys and aliases.
+    /// ARNs of keys and aliases, and of a role that is assumed.
     pub(crate) resources: Vec<ResourceArn>,
 }
 
@@ -65,6 +66,8 @@ pub(crate) enum Fact {
     KeyMaterialDescription(MaterialDescription),
     KeyMetadata(Box<KeyFacts>),
     KeyStatePendingDeletion,
+    /// About roles and sessions.
+    Identity(IdentityFact),
     GrantConstraint(GrantConstraint),
     GrantId(GrantId),
     GrantName(GrantName),
@@ -128,6 +131,7 @@ impl Fact {
             Self::KeyMaterialDescription(text) => ("KeyMaterialDescription", text.as_str().into()),
             Self::KeyMetadata(metadata) => ("KeyMetadata", metadata.to_record()),
             Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
+            Self::Identity(fact) => fact.member(),
             Self::GrantConstraint(constraint) => ("Constraints", constraint_object(constraint)),
             Self::GrantId(id) => ("GrantId", id.to_string().into()),
             Self::GrantName(name) => ("Name", name.0.as_str().into()),

@@ -10,7 +10,7 @@
 //!
 //! # What it is not
 //!
-//! Not here: HTTP, signature verification and roles.
+//! Not here: HTTP, signature verification, federation, and managed policies.
 //!
 //! ```
 //! use keytrail_kms::{Config, CreateKeyRequest, Engine, Environment, OsRandom, RootKey};
@@ -57,6 +57,7 @@ mod facts;
 mod files;
 mod grant_token;
 mod iam;
+mod identity_facts;
 mod import;
 mod input;
 mod material;
@@ -70,6 +71,7 @@ mod passphrase;
 mod reply;
 mod root_key;
 mod sealing;
+mod session;
 mod signing_key;
 mod state;
 mod store_key;
@@ -92,8 +94,9 @@ pub use reply::Answer;
 pub use root_key::{RootKey, RootKeyFile};
 pub use signing_key::catalog_signing_key;
 pub use typed::{
-    CreateKeyRequest, DataKey, DataKeyPair, Decrypted, Encrypted, KeyMetadata, Message, PublicKey,
-    UserDescription,
+    AssumeRoleRequest, CreateKeyRequest, CreateRoleRequest, DataKey, DataKeyPair, Decrypted,
+    Encrypted, KeyMetadata, Message, PrincipalTag, PublicKey, RoleDescription, ServiceAccessKey,
+    SessionCredentials, UserDescription,
 };
 
 /// The README's example, compiled and run with this crate's own.

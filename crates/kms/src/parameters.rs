@@ -162,7 +162,28 @@ impl Marker {
     }
 }
 
-/// The name of a user's policy.
+/// What a role's owner and whoever may assume it agreed on: 2 to 1224 characters. No secret: AWS records it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExternalId(String);
+
+impl ExternalId {
+    pub(crate) fn read(input: &mut Input<'_>) -> Option<Self> {
+        const NAME: &str = "ExternalId";
+        let text = input.optional_text(NAME, 2..=1224)?;
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@:/-".contains(letter);
+        if !text.chars().all(allowed) {
+            let pattern = r"Member must satisfy regular expression pattern: [\w+=,.@:\/-]*";
+            input.problem(NAME, "Value", pattern);
+        }
+        Some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a user's or role's policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct PolicyName(String);

@@ -44,12 +44,14 @@ pub(crate) enum Purpose {
     SigningSeed,
     /// A grant token, which is kept nowhere.
     GrantToken,
+    /// A session token, which is kept nowhere either.
+    SessionToken,
 }
 
 impl Purpose {
     /// All of them, for the test that compares them with the schema.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::StoreKey,
         Self::Change,
         Self::Snapshot,
@@ -59,6 +61,7 @@ impl Purpose {
         Self::ImportToken,
         Self::SigningSeed,
         Self::GrantToken,
+        Self::SessionToken,
     ];
 
     pub(crate) const fn text(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Purpose {
             Self::ImportToken => "keytrail store 1: import token",
             Self::SigningSeed => "keytrail store 1: signing seed",
             Self::GrantToken => "keytrail store 1: grant token",
+            Self::SessionToken => "keytrail store 1: session token",
         }
     }
 }

@@ -6,6 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use keytrail_event::{Guid, Json};
 use keytrail_kms::Answer;
+use zeroize::Zeroizing;
 
 pub(crate) type Body = Full<Bytes>;
 
@@ -41,6 +42,21 @@ pub(crate) fn json_refusal(
 
 pub(crate) fn xml(status: StatusCode, body: String, request_id: Guid) -> Response<Body> {
     with_request_id(respond(status, XML, body.into()), request_id)
+}
+
+/// XML with secrets in it. It is handed over, not copied, and wiped when it was sent.
+pub(crate) fn secret_xml(
+    status: StatusCode,
+    body: Zeroizing<String>,
+    request_id: Guid,
+) -> Response<Body> {
+    struct Wiped(Zeroizing<String>);
+    impl AsRef<[u8]> for Wiped {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+    with_request_id(respond(status, XML, Bytes::from_owner(Wiped(body))), request_id)
 }
 
 /// For people and for Prometheus.

@@ -22,8 +22,8 @@ use keytrail_kms::{Caller, Engine, EngineError};
 use crate::answer::{self, Body};
 use crate::connection::Peer;
 use crate::log::Level;
-use crate::query;
 use crate::server::Shared;
+use crate::{form, query};
 
 const TARGET: &str = "x-amz-target";
 /// The name of KMS on the wire; AWS's own.
@@ -168,7 +168,7 @@ fn carry_out(
 ) -> Outcome {
     let operation = match protocol {
         Protocol::Json => target(&head.headers),
-        Protocol::Query => query::action(body).unwrap_or(UNNAMED).to_owned(),
+        Protocol::Query => form::action(body).unwrap_or(UNNAMED).to_owned(),
     };
     match authenticate(shared, protocol, head, body) {
         Ok(caller) => call(shared, protocol, operation, describe(caller, peer, head), body),
@@ -215,29 +215,27 @@ fn authenticate(
         service: protocol.service(),
         now: shared.environment.clock.now(),
     };
-    let mut engine_failed = false;
+    let (mut engine_failed, mut claimed) = (false, None);
     let proof = sigv4::verify(&request, &expected, |claim| {
-        let secret = shared.engine.secret_access_key(claim.access_key_id);
-        engine_failed = matches!(&secret, Err(error) if !is_unknown(error));
-        secret.map_err(|_| Unauthenticated::UnknownAccessKey)
+        match shared.engine.credentials(claim.access_key_id, claim.session_token) {
+            Ok((secret, caller)) => {
+                claimed = Some(caller);
+                Ok(secret)
+            }
+            Err(EngineError::ExpiredToken) => Err(Unauthenticated::ExpiredToken),
+            Err(error) => {
+                engine_failed = !matches!(error, EngineError::UnknownAccessKey { .. });
+                Err(Unauthenticated::UnknownAccessKey)
+            }
+        }
     });
     if engine_failed {
         return Err(Refused::Engine);
     }
+    // Only now is the claimed caller who called.
     let proof = proof.map_err(Refused::Unauthenticated)?;
-    let caller = shared.engine.caller_for_access_key(proof.access_key_id().as_str());
-    caller.map(|caller| caller.in_region(proof.region().clone())).map_err(|error| {
-        if is_unknown(&error) {
-            // Deleted in between.
-            Refused::Unauthenticated(Unauthenticated::UnknownAccessKey)
-        } else {
-            Refused::Engine
-        }
-    })
-}
-
-fn is_unknown(error: &EngineError) -> bool {
-    matches!(error, EngineError::UnknownAccessKey { .. })
+    let caller = claimed.ok_or(Refused::Engine)?;
+    Ok(caller.in_region(proof.region().clone()))
 }
 
 /// The caller with what the record says about its connection.
@@ -262,14 +260,18 @@ fn call(
 ) -> Outcome {
     let answered = match protocol {
         Protocol::Json => shared.engine.call(&caller, &operation, body),
-        Protocol::Query => shared.engine.call_sts(&caller, &operation, b"{}"),
+        Protocol::Query => {
+            // What is no form has no parameters that the engine could read: it says so, and it is recorded.
+            let input = form::parameters(body).map(|form| form.to_string());
+            shared.engine.call_sts(&caller, &operation, input.as_deref().unwrap_or("").as_bytes())
+        }
     };
     let (response, result, request_id) = match answered {
         Ok(answer) => {
             let request_id = answer.request_id();
             let response = match protocol {
                 Protocol::Json => answer::success(answer),
-                Protocol::Query => query::caller_identity(&caller, request_id),
+                Protocol::Query => query::success(&operation, &caller, &answer),
             };
             (response, "OK", request_id)
         }

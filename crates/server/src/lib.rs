@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! POST /  X-Amz-Target: TrentService.Encrypt   the KMS API, JSON 1.1; signed for service kms and one of the engine's Regions
-//! POST /  Action=GetCallerIdentity&…           STS, query protocol; signed for service sts and one of these or us-east-1
+//! POST /  Action=AssumeRole&…                  STS, query protocol; signed for service sts and one of these or us-east-1
 //! GET /health                                  the process answers
 //! GET /ready                                   it takes calls: not while it stops, not while the ledger takes no records
 //! GET /metrics                                 Prometheus text
@@ -27,6 +27,7 @@ mod answer;
 mod api;
 mod connection;
 mod error;
+mod form;
 mod limits;
 mod log;
 mod metrics;

@@ -95,6 +95,14 @@ policies! {
     }
 }
 
+impl TrustPolicy {
+    /// The policy of a role that nobody may assume.
+    #[expect(clippy::missing_panics_doc, reason = "the constant is a policy")]
+    pub fn of_nobody() -> Self {
+        Self::parse(r#"{"Statement": []}"#).expect("the text is a policy")
+    }
+}
+
 impl KeyPolicy {
     /// The policy that a key gets when its creator gives none: the account's root may do everything, and thereby
     /// identity policies may allow everything

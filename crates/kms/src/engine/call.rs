@@ -245,7 +245,7 @@ impl Engine {
         }
     }
 
-    /// Checks that the caller's access key still exists and is still this principal's, and that it calls in a Region of ours.
+    /// Checks that the caller's access key still exists and is still this principal's, or that its session is not over, and that it calls in a Region of ours.
     fn admit<'a>(
         &'a self,
         state: &'a State,
@@ -254,7 +254,9 @@ impl Engine {
     ) -> Result<Call<'a>, Refusal> {
         let caller = attempt.caller;
         let owner = state.access_keys.get(caller.access_key_id()).map(|entry| &entry.owner);
-        if !owner.is_some_and(|owner| owner.is(caller.principal())) {
+        if let Some(session) = caller.session() {
+            session.check(state, attempt.now)?;
+        } else if !owner.is_some_and(|owner| owner.is(caller.principal())) {
             let text = "The security token included in the request is invalid.";
             return Err(Refusal::new(ErrorCode::UnrecognizedClientException, text));
         }
@@ -409,7 +411,12 @@ pub(super) fn region_of(service: Service, home: &Place) -> Region {
 }
 
 fn resources(facts: &Facts) -> Vec<Resource> {
-    let resource = |arn: &ResourceArn| Resource::kms_key(arn.account().clone(), arn.as_str());
+    let resource = |arn: &ResourceArn| match arn {
+        ResourceArn::Key(_) | ResourceArn::Alias(_) => {
+            Resource::kms_key(arn.account().clone(), arn.as_str())
+        }
+        ResourceArn::Role { account, arn } => Resource::iam_role(account.clone(), arn.as_str()),
+    };
     facts.resources.iter().map(resource).collect()
 }
 

@@ -9,15 +9,18 @@ use std::fmt;
 
 use keytrail_auth::{
     AccessRequest, ConditionKey, Denied, Effect, Finding, GrantConstraint, GrantOperation,
-    GrantPrincipal, GrantTerms, Grounds, IdentityPolicy, KeyPolicy, decide, decide_retirement,
-    explain,
+    GrantPrincipal, GrantTerms, Grounds, IdentityPolicy, KeyPolicy, TrustPolicy, decide,
+    decide_retirement, explain,
 };
+
+use keytrail_event::AccountId;
 
 use super::Engine;
 use crate::names::{KeyReference, Naming};
 use crate::ops::{Assumed, Call, Subject, Workbench};
 use crate::parameters::PolicyName;
-use crate::state::{Grant, Key};
+use crate::state::{Grant, Key, Role};
+use crate::sts::Assumption;
 use crate::{Caller, EngineError};
 
 /// A question to [`Engine::check_policy`].
@@ -27,7 +30,7 @@ pub struct PolicyQuestion<'a> {
     pub caller: &'a Caller,
     /// The action: `kms:Encrypt`, or `Encrypt`.
     pub action: &'a str,
-    /// The key, by id, ARN or alias; `None` for actions that have none.
+    /// The key, by id, ARN or alias; of an action of STS the role, by its ARN; `None` for actions that have none.
     pub key: Option<&'a str>,
     /// Condition keys and their values; a key may come several times. They replace what the engine would fill in.
     pub context: &'a [(&'a str, &'a str)],
@@ -90,6 +93,20 @@ pub enum Source {
         /// Its `Sid`.
         sid: Option<String>,
     },
+    /// A statement of the policy that limits the session.
+    SessionPolicy {
+        /// Position, from 1.
+        statement: usize,
+        /// Its `Sid`.
+        sid: Option<String>,
+    },
+    /// A statement of the role's trust policy.
+    TrustPolicy {
+        /// Position, from 1.
+        statement: usize,
+        /// Its `Sid`.
+        sid: Option<String>,
+    },
     /// A grant.
     Grant {
         /// Its id.
@@ -114,6 +131,14 @@ impl fmt::Display for Source {
                 statement(f, *number, sid)?;
                 write!(f, " of the identity policy {policy:?}")
             }
+            Self::SessionPolicy { statement: number, sid } => {
+                statement(f, *number, sid)?;
+                f.write_str(" of the session policy")
+            }
+            Self::TrustPolicy { statement: number, sid } => {
+                statement(f, *number, sid)?;
+                f.write_str(" of the role's trust policy")
+            }
             Self::Grant { id } => write!(f, "grant {id}"),
             Self::Root => f.write_str("the root user of the account"),
         }
@@ -130,10 +155,18 @@ impl Engine {
         let (workbench, now) = (Workbench::default(), self.now());
         let call = self.call_by(question.caller, &state, &workbench, now);
         let action = read_action(question.action)?;
-        let key = question.key.map(|name| find_key(&call, name)).transpose()?;
         let assumed = read_context(question)?;
         let creates = (action == "kms:CreateGrant").then(|| read_terms(&call, &assumed)).flatten();
-        Ok(answer(&call, &action, key, creates.as_ref(), &assumed))
+        let ask = |subject| answer(&call, &action, subject, creates.as_ref(), &assumed);
+        match question.key {
+            Some(arn) if action.starts_with("sts:") => {
+                let (account, role) = find_role(&call, arn)?;
+                let trust = &role.trust;
+                Ok(ask(Subject::Role(&Assumption { arn, account, trust, role: Some(role) })))
+            }
+            Some(name) => Ok(ask(Subject::Key(find_key(&call, name)?))),
+            None => Ok(ask(Subject::Identity { arn: "*" })),
+        }
     }
 }
 
@@ -141,14 +174,18 @@ impl Engine {
 fn answer(
     call: &Call<'_>,
     action: &str,
-    key: Option<&Key>,
+    subject: Subject<'_>,
     creates: Option<&GrantTerms>,
     assumed: &Assumed,
 ) -> PolicyAnswer {
+    let (key, role) = match subject {
+        Subject::Key(key) => (Some(key), None),
+        Subject::Role(role) => (None, Some(role)),
+        Subject::NewPolicy { .. } | Subject::Identity { .. } => (None, None),
+    };
     // Each grant says by itself who may retire it, so all of them are asked, and not only those to the caller.
     let all = key.filter(|_| action == "kms:RetireGrant");
     let all = all.map(|key| call.state.grants.of_key(&key.arn, None).collect::<Vec<_>>());
-    let subject = key.map_or(Subject::Identity { arn: "*" }, Subject::Key);
     let ask = |request: &AccessRequest<'_>| {
         let decision = match &all {
             Some(grants) => {
@@ -163,6 +200,8 @@ fn answer(
     let mut names = Names {
         key_policy: key.map(|key| &key.policy),
         identity_policies: call.identity_policies(),
+        session_policy: call.caller.session().and_then(|session| session.policy.as_ref()),
+        trust: role.map(|role| role.trust),
         grants: key.map(|key| call.grants_to_caller(key)).unwrap_or_default(),
     };
     let considered = considered.into_iter().map(|considered| Consideration {
@@ -179,7 +218,11 @@ fn answer(
     PolicyAnswer {
         principal: call.caller.principal().to_string(),
         action: action.to_owned(),
-        resource: key.map_or("*", |key| key.arn.as_str()).to_owned(),
+        resource: match (key, role) {
+            (Some(key), _) => key.arn.as_str().to_owned(),
+            (None, Some(role)) => role.arn.to_owned(),
+            (None, None) => "*".to_owned(),
+        },
         decided_by: decided_by.map(|grounds| names.source(grounds)),
         denied: decision.err(),
         considered,
@@ -190,6 +233,8 @@ fn answer(
 struct Names<'a> {
     key_policy: Option<&'a KeyPolicy>,
     identity_policies: Vec<(&'a PolicyName, &'a IdentityPolicy)>,
+    session_policy: Option<&'a IdentityPolicy>,
+    trust: Option<&'a TrustPolicy>,
     grants: Vec<&'a Grant>,
 }
 
@@ -212,6 +257,14 @@ impl Names<'_> {
             Grounds::Grant { grant } => {
                 let grant = grant.checked_sub(1).and_then(|at| self.grants.get(at));
                 Source::Grant { id: grant.map(|grant| grant.id.to_string()).unwrap_or_default() }
+            }
+            Grounds::SessionPolicy { statement } => {
+                let sid = self.session_policy.and_then(|policy| policy.sid(statement));
+                Source::SessionPolicy { statement, sid: sid.map(str::to_owned) }
+            }
+            Grounds::TrustPolicy { statement } => {
+                let sid = self.trust.and_then(|policy| policy.sid(statement));
+                Source::TrustPolicy { statement, sid: sid.map(str::to_owned) }
             }
             _ => Source::Root,
         }
@@ -236,6 +289,22 @@ fn find_key<'a>(call: &'a Call<'_>, name: &str) -> Result<&'a Key, EngineError> 
     let reference = KeyReference::parse(name, Naming::KeyOrAlias, call.home());
     let found = reference.and_then(|reference| call.find(&reference));
     found.map_err(|refusal| wrong(refusal.message.unwrap_or_else(|| refusal.code.to_string())))
+}
+
+/// The role of an ARN. Nobody can assume one as root, so that is no question of policies.
+fn find_role<'a>(call: &'a Call<'_>, arn: &str) -> Result<(&'a AccountId, &'a Role), EngineError> {
+    if call.caller.principal().is_root() {
+        return Err(wrong("roles may not be assumed by the root user: name a --principal"));
+    }
+    let roles = call.state.accounts.iter().flat_map(|(account, entry)| {
+        entry.roles.iter().map(move |(name, role)| (account, name, role))
+    });
+    let mut named =
+        roles.filter(|(account, name, role)| role.arn(account, name).to_string() == arn);
+    let found = named.next().map(|(account, _, role)| (account, role));
+    found.ok_or_else(|| {
+        wrong(format!("{arn:?} is no role's ARN; `keytrail principal list` tells all"))
+    })
 }
 
 /// The given values. Pairs of an encryption context name its keys too, and an alias is a key's name in the request.

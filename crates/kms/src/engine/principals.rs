@@ -1,7 +1,7 @@
 //! Who may call: the root user and the users, by their access keys.
 
-use keytrail_auth::{AccessKey, AccessKeyId, SecretAccessKey};
-use keytrail_event::{Guid, Json, Record, UserIdentity};
+use keytrail_auth::{AccessKey, AccessKeyId, AuthError, RoleName, SecretAccessKey, SessionName};
+use keytrail_event::{Guid, Json, Record, Timestamp, UserIdentity};
 
 use super::Engine;
 use super::call::{region_of, service_event};
@@ -9,8 +9,9 @@ use crate::environment::random_bytes;
 use crate::error::KmsError;
 use crate::iam;
 use crate::ops::Service;
+use crate::session::Session;
 use crate::state::{AccessKeyEntry, Change, Founded, Owner};
-use crate::typed::{self, UserDescription};
+use crate::typed::{self, SessionCredentials, UserDescription};
 use crate::{Caller, EngineError};
 
 impl Engine {
@@ -32,6 +33,7 @@ impl Engine {
         let entry = state.access_keys.get(&id).ok_or_else(unknown)?;
         let user_id = match &entry.owner {
             Owner::Root(_) => None,
+            Owner::Service { name, .. } => Some(name.to_string()),
             Owner::User { account, name } => {
                 let user = state.user(account, name).ok_or_else(unknown)?;
                 Some(user.id.as_str().to_owned())
@@ -55,6 +57,70 @@ impl Engine {
         let state = self.read_state()?;
         let entry = state.access_keys.get(id).ok_or_else(unknown)?;
         iam::open_secret(id, &entry.sealed_secret, &self.store_key).ok_or_else(unknown)
+    }
+
+    /// Secret and caller of an access key, for verifying a signature: the caller is proven by nothing else. A session's key
+    /// needs the session's token, and no other has one.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownAccessKey`] if there is no such key, or the token is not one for it;
+    /// [`EngineError::ExpiredToken`] if the session is over.
+    pub fn credentials(
+        &self,
+        id: &AccessKeyId,
+        session_token: Option<&str>,
+    ) -> Result<(SecretAccessKey, Caller), EngineError> {
+        let Some(token) = session_token else {
+            let secret = self.secret_access_key(id)?;
+            return Ok((secret, self.caller_for_access_key(id.as_str())?));
+        };
+        let unknown = || EngineError::UnknownAccessKey { id: id.to_string() };
+        let opened = Session::open(token, id, &self.config.origin, &self.store_key);
+        let (secret, session) = opened.ok_or_else(unknown)?;
+        let state = self.read_state()?;
+        let role = session.role(&state).cloned().ok_or_else(unknown)?;
+        if session.has_ended(self.now()) {
+            return Err(EngineError::ExpiredToken);
+        }
+        let region = self.config.default_region().clone();
+        Ok((secret, Caller::of_session(session, &role, id.clone(), region)))
+    }
+
+    /// The session whose credentials these are, for calls from this process: [`Engine::assume_role`] gives them.
+    pub fn caller_for_session(
+        &self,
+        credentials: &SessionCredentials,
+    ) -> Result<Caller, EngineError> {
+        let (id, token) = (&credentials.access_key.id, credentials.session_token.as_str());
+        self.credentials(id, Some(token)).map(|(_, caller)| caller)
+    }
+
+    /// What a session of a role would be, for questions about policies ([`Engine::check_policy`]). It has ended before it
+    /// began: each call by it is refused, and its access key is nobody's.
+    pub fn imagined_session(&self, role: &str, session: &str) -> Result<Caller, EngineError> {
+        let wrong = |error: AuthError| EngineError::Question { detail: error.to_string() };
+        let name = RoleName::parse(role).map_err(wrong)?;
+        let session = SessionName::parse(session).map_err(wrong)?;
+        let (state, account) = (self.read_state()?, self.config.account.clone());
+        let role = state.role(&account, &name).ok_or_else(|| {
+            let detail = format!("no role is called {name}; `keytrail principal list` tells all");
+            EngineError::Question { detail }
+        })?;
+        let now = self.now();
+        let session = Session {
+            account,
+            role: name,
+            role_id: role.id.clone(),
+            name: session,
+            issued: now,
+            expires: Timestamp::from_unix_seconds(0),
+            policy: None,
+            tags: Vec::new(),
+            transitive: Vec::new(),
+            source_identity: None,
+        };
+        let id = AccessKeyId::temporary_from_random([0; 10]);
+        Ok(Caller::of_session(session, role, id, self.config.default_region().clone()))
     }
 
     /// Makes a user with these policies (name and document), and an access key, which is returned once.
@@ -101,7 +167,7 @@ impl Engine {
         typed::users(&answer).ok_or_else(|| KmsError::internal(answer.request_id()))
     }
 
-    fn call_iam(
+    pub(crate) fn call_iam(
         &self,
         caller: &Caller,
         operation: &str,
@@ -121,6 +187,16 @@ impl Engine {
         let owner = Owner::User { account: caller.account().clone(), name };
         let keys = state.access_keys_of(&owner).map(|id| (Some(id.to_string()), None));
         keys.chain(policies.map(|policy| (None, Some(policy.as_str().to_owned())))).collect()
+    }
+
+    /// The names of a role's policies; none of a role that is not there.
+    pub(crate) fn policy_names_of_role(&self, caller: &Caller, name: &str) -> Vec<String> {
+        let (Ok(state), Ok(name)) = (self.read_state(), RoleName::parse(name)) else {
+            return Vec::new();
+        };
+        let role = state.role(caller.account(), &name);
+        let names = role.into_iter().flat_map(|role| role.policies.keys());
+        names.map(|name| name.as_str().to_owned()).collect()
     }
 
     fn caller(&self, id: AccessKeyId, owner: &Owner, user_id: Option<String>) -> Caller {

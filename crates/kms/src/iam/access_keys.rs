@@ -4,7 +4,7 @@ use keytrail_auth::{AccessKey, AccessKeyId, SecretAccessKey};
 use keytrail_ledger::Random;
 use zeroize::Zeroizing;
 
-use super::{authorized_user, read_user_name, user_name};
+use super::{authorized_user, read_user_name, service_keys, user_name};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
@@ -16,9 +16,12 @@ use crate::state::{AccessKeyEntry, Change, IdentityChange, Owner};
 use crate::store_key::StoreKey;
 
 /// Access keys that a user may have: one in use, one to change to. AWS's quota.
-const ACCESS_KEYS_MAX: usize = 2;
+pub(super) const ACCESS_KEYS_MAX: usize = 2;
 
 pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
+    if input.has("ServiceName") {
+        return service_keys::create(call, input, facts);
+    }
     let name = read_user_name(&mut input);
     let name = user_name(&input.finish(name)?)?;
     let _user = authorized_user(call, "iam:CreateAccessKey", &name)?;
@@ -44,6 +47,9 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
 }
 
 pub(super) fn delete(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
+    if input.has("ServiceName") {
+        return service_keys::delete(call, input, facts);
+    }
     let name = read_user_name(&mut input);
     let id = input.text("AccessKeyId", 16..=128);
     let (name, id) = input.finish((name, id))?;

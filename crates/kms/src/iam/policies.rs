@@ -11,8 +11,8 @@ use crate::parameters::PolicyName;
 use crate::reply::Reply;
 use crate::state::{Change, IdentityChange};
 
-/// Policies that a user may have; each of them is read at each decision.
-const POLICIES_MAX: usize = 10;
+/// Policies that a user or role may have; each of them is read at each decision.
+pub(super) const POLICIES_MAX: usize = 10;
 
 pub(super) fn put(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> Changed {
     let user = read_user_name(&mut input);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keytrail_auth::{UserId, UserName};
 use keytrail_event::Arn;
 
-use super::{authorize, authorized_user, read_user_name, user_name};
+use super::{authorize, authorized_user, describe_tag, read_user_name, user_name};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, Refusal};
 use crate::facts::{Fact, Facts};
@@ -34,7 +34,7 @@ pub(super) fn create(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -
     let id = UserId::from_random(random_bytes(call.random));
     let arn = Arn::iam_user(&account, name.as_str());
     facts.elements.push(Fact::User { arn, id: id.clone(), name: name.clone(), created: call.now });
-    let user = User { id, created: call.now, policies: BTreeMap::new() };
+    let user = User { id, created: call.now, policies: BTreeMap::new(), tags: Vec::new() };
     let reply = Reply::object(0).nested("User", describe(call, &name, &user)).finish();
     Ok((reply, Change::Identity(IdentityChange::UserCreated { account, name, user })))
 }
@@ -95,4 +95,5 @@ fn describe(call: &Call<'_>, name: &UserName, user: &User) -> Reply {
         .json("UserId", user.id.as_str())
         .json("Arn", arn.to_string())
         .time("CreateDate", user.created)
+        .list("Tags", user.tags.iter().map(describe_tag))
 }

@@ -151,18 +151,24 @@ fn parse_place(text: &str) -> Option<(Place, Arn)> {
     Some((Place::new(account, Region::parse(arn.region()).ok()?), arn))
 }
 
-/// What a record's `resources` name: keys and aliases.
+/// What a record's `resources` name: keys, aliases, and roles that are assumed.
 #[derive(Debug, Clone)]
 pub(crate) enum ResourceArn {
     Key(KeyArn),
     Alias(AliasArn),
+    Role { account: AccountId, arn: String },
 }
 
 impl ResourceArn {
+    pub(crate) fn role(arn: &Arn, account: AccountId) -> Self {
+        Self::Role { account, arn: arn.to_string() }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Key(arn) => arn.as_str(),
             Self::Alias(arn) => arn.as_str(),
+            Self::Role { arn, .. } => arn,
         }
     }
 
@@ -171,6 +177,7 @@ impl ResourceArn {
         match self {
             Self::Key(arn) => arn.account(),
             Self::Alias(arn) => arn.place().account(),
+            Self::Role { account, .. } => account,
         }
     }
 
@@ -178,7 +185,7 @@ impl ResourceArn {
     pub(crate) fn key(&self) -> Option<&KeyArn> {
         match self {
             Self::Key(arn) => Some(arn),
-            Self::Alias(_) => None,
+            Self::Alias(_) | Self::Role { .. } => None,
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::grant_token;
 use crate::names::KeyArn;
 use crate::parameters::PolicyName;
 use crate::state::{Grant, Key};
+use crate::sts::Assumption;
+use crate::tags::{Tag, overlay};
 
 /// What a decision is about.
 #[derive(Clone, Copy)]
@@ -26,6 +28,8 @@ pub(crate) enum Subject<'a> {
     Key(&'a Key),
     /// A key with a policy that it does not have yet.
     NewPolicy { arn: &'a KeyArn, policy: &'a KeyPolicy },
+    /// A role that is to be assumed.
+    Role(&'a Assumption<'a>),
     /// Something that only identity policies speak about.
     Identity { arn: &'a str },
 }
@@ -74,20 +78,43 @@ impl Call<'_> {
         Ok(self.ask(action, Subject::Identity { arn }, None, None, decide)?)
     }
 
+    /// Whether the caller may do `action`, one of those that `AssumeRole` needs, with a role.
+    pub(crate) fn authorize_assumption(
+        &self,
+        action: &str,
+        role: &Assumption<'_>,
+    ) -> Result<(), Refusal> {
+        Ok(self.ask(action, Subject::Role(role), None, None, decide).map(drop)?)
+    }
+
     /// Whether a policy would keep the caller from ever changing it again.
     pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &KeyArn) -> bool {
         let subject = Subject::NewPolicy { arn, policy };
         self.ask("kms:PutKeyPolicy", subject, None, None, decide).is_err()
     }
 
-    /// The caller's identity policies, by name.
+    /// The caller's identity policies, by name; of a session, those of its role.
     pub(crate) fn identity_policies(&self) -> Vec<(&PolicyName, &IdentityPolicy)> {
-        match self.caller.principal() {
-            Principal::User { account, name } => self
-                .state
-                .user(account, name)
-                .map(|user| user.policies.iter().collect())
-                .unwrap_or_default(),
+        let policies = match (self.caller.principal(), self.caller.session()) {
+            (Principal::User { account, name }, _) => {
+                self.state.user(account, name).map(|user| &user.policies)
+            }
+            (_, Some(session)) => session.role(self.state).map(|role| &role.policies),
+            _ => None,
+        };
+        policies.map(|policies| policies.iter().collect()).unwrap_or_default()
+    }
+
+    /// The caller's tags; a session's own before those of its role.
+    pub(crate) fn principal_tags(&self) -> Vec<Tag> {
+        match (self.caller.principal(), self.caller.session()) {
+            (Principal::User { account, name }, _) => {
+                self.state.user(account, name).map(|user| user.tags.clone()).unwrap_or_default()
+            }
+            (_, Some(session)) => {
+                let of_role = session.role(self.state).map(|role| role.tags.as_slice());
+                overlay(of_role.unwrap_or_default(), &session.tags)
+            }
             _ => Vec::new(),
         }
     }
@@ -100,6 +127,7 @@ impl Call<'_> {
         }
         let principal = self.caller.principal();
         let mut arns = vec![principal.to_string()];
+        arns.extend(principal.role_arn().map(|role| role.to_string()));
         if !principal.is_root() {
             arns.push(Arn::iam_root(principal.account()).to_string());
         }
@@ -120,8 +148,11 @@ impl Call<'_> {
         let identity_policies = &named.iter().map(|(_, policy)| *policy).collect::<Vec<_>>();
         let (key, grants) = match subject {
             Subject::Key(key) => (Some(key), self.grants_to_caller(key)),
-            Subject::NewPolicy { .. } | Subject::Identity { .. } => (None, Vec::new()),
+            Subject::NewPolicy { .. } | Subject::Role(_) | Subject::Identity { .. } => {
+                (None, Vec::new())
+            }
         };
+        let session_policy = self.caller.session().and_then(|session| session.policy.as_ref());
         let terms = &grants.iter().map(|grant| &grant.terms).collect::<Vec<_>>();
         let resource = match subject {
             Subject::Key(Key { arn, policy, .. }) => {
@@ -130,15 +161,27 @@ impl Call<'_> {
             Subject::NewPolicy { arn, policy } => {
                 Resource::Key { arn: arn.as_str(), account: arn.account(), policy, grants: &[] }
             }
+            Subject::Role(&Assumption { arn, account, trust, .. }) => {
+                Resource::Role { arn, account, trust }
+            }
             Subject::Identity { arn } => Resource::Identity { arn },
         };
         // Most policies have no conditions; then nothing is gathered for them.
         let asked = identity_policies.iter().any(|policy| policy.needs_context())
-            || matches!(resource, Resource::Key { policy, .. } if policy.needs_context());
+            || session_policy.is_some_and(IdentityPolicy::needs_context)
+            || match resource {
+                Resource::Key { policy, .. } => policy.needs_context(),
+                Resource::Role { trust, .. } => trust.needs_context(),
+                Resource::Identity { .. } => false,
+            };
+        let gather = || match subject {
+            Subject::Role(role) => conditions::of_assumption(self, role.role),
+            _ => conditions::of_call(self, action, key),
+        };
         let context = match (asked, assumed) {
             (false, _) => RequestContext::default(),
-            (true, None) => conditions::of_call(self, action, key),
-            (true, Some(assumed)) => assumed.over(conditions::of_call(self, action, key)),
+            (true, None) => gather(),
+            (true, Some(assumed)) => assumed.over(gather()),
         };
         let encryption_context = match assumed {
             _ if grants.is_empty() => BTreeMap::new(),
@@ -150,7 +193,7 @@ impl Call<'_> {
             action,
             resource,
             identity_policies,
-            session_policy: None,
+            session_policy,
             context: &context,
             grant_facts: GrantFacts { encryption_context: &encryption_context, creates },
         })

@@ -15,8 +15,8 @@ use keytrail_event::{Arn, Json, Timestamp};
 use super::Call;
 use crate::blob::CiphertextBlob;
 use crate::names::{KeyReference, Naming};
-use crate::state::Key;
-use crate::tags::Tag;
+use crate::state::{Key, Role};
+use crate::tags::{IamTag, Tag};
 
 /// All condition keys of `action` in this call.
 pub(super) fn of_call(call: &Call<'_>, action: &str, key: Option<&Key>) -> RequestContext {
@@ -26,6 +26,14 @@ pub(super) fn of_call(call: &Call<'_>, action: &str, key: Option<&Key>) -> Reque
         gathered.add_key(key);
     }
     gathered.add_request(action, key);
+    gathered.context
+}
+
+/// All condition keys of an `AssumeRole`, of whichever of its actions.
+pub(super) fn of_assumption(call: &Call<'_>, role: Option<&Role>) -> RequestContext {
+    let mut gathered = Gathered { call, context: RequestContext::default() };
+    gathered.add_caller();
+    gathered.add_assumption(role);
     gathered.context
 }
 
@@ -63,6 +71,15 @@ impl Gathered<'_> {
         let Call { caller, now, .. } = self.call;
         let (principal, add) = (caller.principal(), &mut self.context);
         add.add_principal(principal, caller.principal_id());
+        for Tag { tag_key, tag_value } in self.call.principal_tags() {
+            add.add(&ConditionKey::PrincipalTag(tag_key), tag_value);
+        }
+        if let Some(session) = caller.session() {
+            add.add(&ConditionKey::TokenIssueTime, session.issued);
+            if let Some(identity) = &session.source_identity {
+                add.add(&ConditionKey::SourceIdentity, identity.as_str());
+            }
+        }
         // A service that calls for somebody has a name here instead of an address, and then AWS has no key.
         if caller.source_ip().parse::<IpAddr>().is_ok() {
             add.add(&ConditionKey::SourceIp, caller.source_ip());
@@ -210,6 +227,28 @@ impl Gathered<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What the request says about the session to be, and the tags of the role.
+    fn add_assumption(&mut self, role: Option<&Role>) {
+        for (member, to) in [
+            ("ExternalId", ConditionKey::ExternalId),
+            ("RoleSessionName", ConditionKey::RoleSessionName),
+            ("SourceIdentity", ConditionKey::RequestedSourceIdentity),
+        ] {
+            self.add_sent(member, to);
+        }
+        for tag in self.call.sent.member::<Vec<IamTag>>("Tags").unwrap_or_default() {
+            let key = tag.key.unwrap_or_default();
+            self.context.add(&ConditionKey::TagKeys, key.as_str());
+            self.context.add(&ConditionKey::RequestTag(key), tag.value.unwrap_or_default());
+        }
+        for key in self.call.sent.member::<Vec<String>>("TransitiveTagKeys").unwrap_or_default() {
+            self.context.add(&ConditionKey::TransitiveTagKeys, key);
+        }
+        for Tag { tag_key, tag_value } in role.into_iter().flat_map(|role| &role.tags) {
+            self.context.add(&ConditionKey::ResourceTag(tag_key.clone()), tag_value.as_str());
         }
     }
 

@@ -133,14 +133,14 @@ impl Service {
     }
 }
 
-const fn read(
+pub(crate) const fn read(
     name: &'static str,
     run: fn(&Call<'_>, Input<'_>, &mut Facts) -> Result<Reply, Refusal>,
 ) -> Operation {
     Operation { name, read_only: true, run: Run::Read(run) }
 }
 
-const fn change(
+pub(crate) const fn change(
     name: &'static str,
     run: fn(&Call<'_>, Input<'_>, &mut Facts) -> Changed,
 ) -> Operation {

@@ -1,21 +1,56 @@
-//! The changes of those who may call: users, their policies, and access keys.
+//! The changes of those who may call: users, their policies, access keys, and roles (`roles`).
 
-use keytrail_auth::{AccessKeyId, IdentityPolicy, UserName};
+use keytrail_auth::{AccessKeyId, IdentityPolicy, RoleName, UserName};
 use keytrail_event::AccountId;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessKeyEntry, Account, State, User};
+use super::{AccessKeyEntry, Account, RoleChange, State, User};
 use crate::parameters::PolicyName;
+use crate::tags::Tag;
 
-/// A change of users or access keys. Written as JSON; variants and fields may be added, never renamed.
+/// A change of users, roles or access keys. Written as JSON; variants and fields may be added, never renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum IdentityChange {
-    AccountCreated { account: AccountId, root_access_key: AccessKeyId, entry: AccessKeyEntry },
-    UserCreated { account: AccountId, name: UserName, user: User },
-    UserPolicyPut { account: AccountId, user: UserName, name: PolicyName, policy: IdentityPolicy },
-    UserPolicyDeleted { account: AccountId, user: UserName, name: PolicyName },
-    UserDeleted { account: AccountId, name: UserName },
-    AccessKeyCreated { id: AccessKeyId, entry: AccessKeyEntry },
+    AccountCreated {
+        account: AccountId,
+        root_access_key: AccessKeyId,
+        entry: AccessKeyEntry,
+    },
+    UserCreated {
+        account: AccountId,
+        name: UserName,
+        user: User,
+    },
+    UserPolicyPut {
+        account: AccountId,
+        user: UserName,
+        name: PolicyName,
+        policy: IdentityPolicy,
+    },
+    UserPolicyDeleted {
+        account: AccountId,
+        user: UserName,
+        name: PolicyName,
+    },
+    /// All tags that the user has from then on.
+    UserTagsPut {
+        account: AccountId,
+        user: UserName,
+        tags: Vec<Tag>,
+    },
+    UserDeleted {
+        account: AccountId,
+        name: UserName,
+    },
+    Role {
+        account: AccountId,
+        name: RoleName,
+        change: RoleChange,
+    },
+    AccessKeyCreated {
+        id: AccessKeyId,
+        entry: AccessKeyEntry,
+    },
     AccessKeyDeleted(AccessKeyId),
 }
 
@@ -32,10 +67,12 @@ impl IdentityChange {
                 account.is_some_and(|account| !account.users.contains_key(name))
             }
             Self::UserPolicyPut { account, user: name, .. }
+            | Self::UserTagsPut { account, user: name, .. }
             | Self::UserDeleted { account, name } => state.user(account, name).is_some(),
             Self::UserPolicyDeleted { account, user, name } => {
                 state.user(account, user).is_some_and(|user| user.policies.contains_key(name))
             }
+            Self::Role { account, name, change } => change.fits(account, name, state),
             Self::AccessKeyCreated { id, .. } => !state.access_keys.contains_key(id),
             Self::AccessKeyDeleted(id) => state.access_keys.contains_key(id),
         }
@@ -60,9 +97,13 @@ impl State {
             IdentityChange::UserPolicyDeleted { account, user, name } => {
                 self.alter_user(&account, &user, |user| drop(user.policies.remove(&name)));
             }
+            IdentityChange::UserTagsPut { account, user, tags } => {
+                self.alter_user(&account, &user, |user| user.tags = tags);
+            }
             IdentityChange::UserDeleted { account, name } => {
                 self.alter_account(&account, |account| drop(account.users.remove(&name)));
             }
+            IdentityChange::Role { account, name, change } => change.apply(&account, name, self),
             IdentityChange::AccessKeyCreated { id, entry } => {
                 self.access_keys.insert(id, entry);
             }

@@ -10,11 +10,13 @@ mod identities;
 mod import;
 mod kind;
 mod materials;
+mod roles;
 
 use std::collections::BTreeMap;
 
 use keytrail_auth::{
-    AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, Principal, UserId, UserName,
+    AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, Principal, RoleName, ServiceName, UserId,
+    UserName,
 };
 use keytrail_event::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,7 @@ pub(crate) use import::{Expiration, KeyOrigin, Status};
 pub(crate) use materials::{
     Import, KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule,
 };
+pub(crate) use roles::{Role, RoleChange};
 
 /// The whole state of one engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,6 +69,7 @@ pub(crate) struct Founded {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
     pub(crate) users: BTreeMap<UserName, User>,
+    pub(crate) roles: BTreeMap<RoleName, Role>,
 }
 
 /// A KMS key.
@@ -143,6 +147,7 @@ pub(crate) struct User {
     #[serde(with = "unix_nanos")]
     pub(crate) created: Timestamp,
     pub(crate) policies: BTreeMap<PolicyName, IdentityPolicy>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// An access key, its secret sealed under the key's id.
@@ -164,6 +169,11 @@ pub(crate) enum Owner {
     User {
         account: AccountId,
         name: UserName,
+    },
+    /// A service that acts in this account.
+    Service {
+        account: AccountId,
+        name: ServiceName,
     },
 }
 
@@ -194,7 +204,12 @@ impl State {
         self.accounts.get(account)?.users.get(name)
     }
 
-    /// The access keys of a user, or of a root user.
+    /// A role of an account.
+    pub(crate) fn role(&self, account: &AccountId, name: &RoleName) -> Option<&Role> {
+        self.accounts.get(account)?.roles.get(name)
+    }
+
+    /// The access keys of a user, a root user or a service.
     pub(crate) fn access_keys_of(&self, owner: &Owner) -> impl Iterator<Item = &AccessKeyId> {
         let owned = move |entry: &AccessKeyEntry| entry.owner == *owner;
         self.access_keys.iter().filter(move |(_, entry)| owned(entry)).map(|(id, _)| id)
@@ -208,6 +223,9 @@ impl Owner {
             Self::User { account, name } => {
                 Principal::User { account: account.clone(), name: name.clone() }
             }
+            Self::Service { account, name } => {
+                Principal::Service { account: account.clone(), name: name.clone() }
+            }
         }
     }
 
@@ -216,6 +234,9 @@ impl Owner {
         match (self, principal) {
             (Self::Root(owner), Principal::Root { account }) => owner == account,
             (Self::User { account: owner, name: own }, Principal::User { account, name }) => {
+                owner == account && own == name
+            }
+            (Self::Service { account: owner, name: own }, Principal::Service { account, name }) => {
                 owner == account && own == name
             }
             _ => false,

@@ -4,6 +4,7 @@
 //! audited one. Texts of errors and records are therefore the same, whichever way a call comes in.
 
 mod cryptography;
+mod principals;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,10 @@ use crate::reply::Reply;
 use crate::{Answer, Caller, Engine, KmsError};
 
 pub use cryptography::{DataKeyPair, Message, PublicKey};
+pub use principals::{
+    AssumeRoleRequest, CreateRoleRequest, PrincipalTag, RoleDescription, ServiceAccessKey,
+    SessionCredentials,
+};
 
 /// What `CreateKey` takes; `..CreateKeyRequest::default()` is a key under the default policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,6 +127,8 @@ pub struct UserDescription {
     pub access_key_ids: Vec<String>,
     /// The names of the user's policies.
     pub policy_names: Vec<String>,
+    /// The user's tags.
+    pub tags: Vec<PrincipalTag>,
 }
 
 impl Engine {

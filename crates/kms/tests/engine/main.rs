@@ -40,6 +40,7 @@ mod policy_suite;
 mod quotas;
 mod records;
 mod restart;
+mod roles;
 mod rotation;
 mod secrets;
 mod signing;

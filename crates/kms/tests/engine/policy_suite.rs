@@ -1,15 +1,20 @@
 //! The policy suite through the engine: each row that a real request can express is asked of `policy check`, of a rehearsal
 //! and of a real call, and none of them differs from the row.
 //!
-//! What a request cannot express is left to the suite's own driver: callers of other accounts and services, sessions, tags of
-//! callers.
+//! What a request cannot express is left to the suite's own driver: callers of other accounts.
 
+use keytrail_auth::Reason;
 use keytrail_event::{Timestamp, TlsDetails};
-use keytrail_kms::{Caller, ErrorCode, KmsError, PolicyQuestion, Source};
+use keytrail_kms::{
+    AssumeRoleRequest, Caller, CreateRoleRequest, ErrorCode, KmsError, PolicyQuestion, Source,
+};
 use serde_json::{Map, Value, json};
 
 use crate::suite::{ACCOUNT, Case, Decision, Grant, cases};
 use crate::support::{Bench, HELLO, arn};
+
+/// The role that rows about trust policies want to assume.
+const TARGET: &str = "arn:aws:iam::111122223333:role/target";
 
 #[test]
 fn no_row_differs_between_policy_check_a_rehearsal_and_a_real_call() {
@@ -25,8 +30,8 @@ fn no_row_differs_between_policy_check_a_rehearsal_and_a_real_call() {
         }
         scene.check_call(scene.call(&scene.request.input), "call");
     }
-    assert!(asked >= 300, "{asked} rows were asked");
-    assert!(rehearsed >= 250, "{rehearsed} rows were rehearsed");
+    assert!(asked >= 440, "{asked} rows were asked");
+    assert!(rehearsed >= 340, "{rehearsed} rows were rehearsed");
 }
 
 /// What a row's context is in a real request.
@@ -41,6 +46,11 @@ struct Request {
     tags: Vec<Value>,
     alias: Option<String>,
     more_aliases: Vec<String>,
+    principal_tags: Vec<(String, String)>,
+    source_identity: Option<String>,
+    /// When the caller's session was issued.
+    issued: Option<Timestamp>,
+    session_tags: Vec<Value>,
 }
 
 impl Request {
@@ -50,8 +60,10 @@ impl Request {
         for (key, value) in &case.context {
             request.add(case, key, value)?;
         }
-        let is_user = !case.principal.contains([':', '/']) && case.session_policy("").is_none();
-        (is_user && case.trust_policy().is_none()).then_some(request)
+        if case.trust_policy().is_some() {
+            request.assumption(&case.action);
+        }
+        (!case.principal.contains(':')).then_some(request)
     }
 
     fn add(&mut self, case: &Case, key: &str, value: &str) -> Option<()> {
@@ -78,18 +90,65 @@ impl Request {
             ("aws", "UserAgent") => self.user_agent = Some(text()),
             ("aws", "SecureTransport") => self.tls = value == "true",
             _ => {
-                let pair = key.strip_prefix("kms:EncryptionContext:");
-                let tag = key.strip_prefix("aws:ResourceTag/");
-                match (pair, tag) {
-                    (Some(pair), _) => {
-                        drop(self.encryption_context.insert(pair.to_owned(), json!(value)));
-                    }
-                    (_, Some(tag)) => self.tags.push(json!({"TagKey": tag, "TagValue": value})),
+                if let Some(pair) = key.strip_prefix("kms:EncryptionContext:") {
+                    self.encryption_context.insert(pair.to_owned(), json!(value));
+                } else if let Some(tag) = key.strip_prefix("aws:ResourceTag/") {
+                    self.tags.push(json!({"TagKey": tag, "TagValue": value}));
+                } else {
+                    self.add_identity(key, value)?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// What a context says about the caller, or about the session that it asks for.
+    fn add_identity(&mut self, key: &str, value: &str) -> Option<()> {
+        match key.split_once(':')? {
+            ("aws", "SourceIdentity") => self.source_identity = Some(value.to_owned()),
+            ("aws", "TokenIssueTime") => {
+                self.issued = Some(Timestamp::parse_event_time(value).ok()?);
+            }
+            ("aws", "TagKeys") => {
+                let there = self.session_tags.iter().any(|tag| tag["Key"] == value);
+                if !there {
+                    self.session_tags.push(json!({"Key": value, "Value": "v"}));
+                }
+            }
+            ("sts", "ExternalId" | "RoleSessionName" | "SourceIdentity") => {
+                drop(self.input.insert(key[4..].to_owned(), json!(value)));
+            }
+            ("sts", "TransitiveTagKeys") => {
+                let keys = self.input.entry("TransitiveTagKeys").or_insert_with(|| json!([]));
+                keys.as_array_mut()?.push(json!(value));
+            }
+            _ => {
+                let own = key.strip_prefix("aws:PrincipalTag/");
+                let asked = key.strip_prefix("aws:RequestTag/");
+                match (own, asked) {
+                    (Some(tag), _) => self.principal_tags.push((tag.to_owned(), value.to_owned())),
+                    (_, Some(tag)) => self.session_tags.push(json!({"Key": tag, "Value": value})),
                     _ => return None,
                 }
             }
         }
         Some(())
+    }
+
+    /// The input of an `AssumeRole` in which this action plays a part.
+    fn assumption(&mut self, action: &str) {
+        let own = std::mem::take(&mut self.input);
+        let asked = std::mem::take(&mut self.session_tags);
+        let mut input = json!({"RoleArn": TARGET, "RoleSessionName": "session"});
+        if action == "sts:TagSession" || !asked.is_empty() {
+            let any = vec![json!({"Key": "any", "Value": "v"})];
+            input["Tags"] = json!(if asked.is_empty() { any } else { asked });
+        }
+        if action == "sts:SetSourceIdentity" {
+            input["SourceIdentity"] = json!("ada");
+        }
+        self.input.extend(input.as_object().unwrap().clone());
+        self.input.extend(own);
     }
 }
 
@@ -129,9 +188,14 @@ impl<'a> Scene<'a> {
         let encrypt = json!({"KeyId": id, "Plaintext": HELLO, "EncryptionContext": context});
         let blob = call("Encrypt", &encrypt)["CiphertextBlob"].clone();
         let key = request.alias.clone().unwrap_or_else(|| id.clone());
-        let own = std::mem::take(&mut request.input);
-        request.input = input(case, &key, &blob, context);
-        request.input.extend(own);
+        if let Some(trust_policy) = case.trust_policy() {
+            let target = CreateRoleRequest { trust_policy: &trust_policy, ..Default::default() };
+            bench.engine().create_role(&bench.root(), "target", &target).unwrap();
+        } else {
+            let own = std::mem::take(&mut request.input);
+            request.input = input(case, &key, &blob, context);
+            request.input.extend(own);
+        }
         let policy = case.key_policy(&arn(&id));
         call(
             "PutKeyPolicy",
@@ -168,17 +232,24 @@ impl<'a> Scene<'a> {
         let question = PolicyQuestion {
             caller: &self.caller,
             action: &self.case.action,
-            key: (!has_no_key(&self.case.action)).then_some(self.key.as_str()),
+            key: if self.case.trust_policy().is_some() {
+                Some(TARGET)
+            } else {
+                (!has_no_key(&self.case.action)).then_some(self.key.as_str())
+            },
             context: &pairs.collect::<Vec<_>>(),
         };
         let answer = self.bench.engine().check_policy(&question).unwrap();
         let decision = if answer.is_allowed() { Decision::Allow } else { Decision::Deny };
         let because = match (answer.decided_by, answer.denied) {
             (Some(place), _) => self.words(&place),
-            (None, Some(denied)) if denied.to_string().contains("no identity-based") => {
-                "no identity policy".to_owned()
-            }
-            (None, _) => "no key policy".to_owned(),
+            (None, Some(denied)) => match denied.reason() {
+                Reason::NoIdentityPolicy => "no identity policy".to_owned(),
+                Reason::NoSessionPolicy => "no session policy".to_owned(),
+                Reason::NoTrustPolicy => "no trust policy".to_owned(),
+                _ => "no key policy".to_owned(),
+            },
+            (None, None) => panic!("{}: allowed by nothing", self.case.name),
         };
         (decision, because)
     }
@@ -190,6 +261,8 @@ impl<'a> Scene<'a> {
                 assert_eq!(policy, "p");
                 format!("identity policy {statement}")
             }
+            Source::SessionPolicy { statement, .. } => format!("session policy {statement}"),
+            Source::TrustPolicy { statement, .. } => format!("trust policy {statement}"),
             Source::Grant { id } => {
                 let position = self.grants.iter().position(|made| made == id).unwrap();
                 format!("grant {}", position + 1)
@@ -199,7 +272,11 @@ impl<'a> Scene<'a> {
     }
 
     fn call(&self, input: &Map<String, Value>) -> Result<Value, KmsError> {
-        let operation = self.case.action.strip_prefix("kms:").unwrap();
+        let Some(operation) = self.case.action.strip_prefix("kms:") else {
+            let input = Value::Object(input.clone()).to_string();
+            let answer = self.bench.engine().call_sts(&self.caller, "AssumeRole", input.as_bytes());
+            return answer.map(|answer| crate::support::value(&answer));
+        };
         self.bench.call_as(&self.caller, operation, &Value::Object(input.clone()).to_string())
     }
 
@@ -233,8 +310,16 @@ impl<'a> Scene<'a> {
         };
         assert_eq!(*decision, Decision::Deny, "{name}, by {by}: {text}");
         let clause = match because.as_str() {
-            "no identity policy" => "because no identity-based policy allows",
+            "no identity policy" if self.case.trust_policy().is_none() => {
+                "because no identity-based policy allows"
+            }
             "no key policy" => "because no resource-based policy allows",
+            "no session policy" if self.case.trust_policy().is_none() => {
+                "because no session policy allows"
+            }
+            denied if denied.starts_with("session") => "with an explicit deny in a session policy",
+            // STS tells no reason.
+            _ if self.case.trust_policy().is_some() => "is not authorized to perform: sts:",
             denied if denied.starts_with("key") => {
                 "with an explicit deny in a resource-based policy"
             }
@@ -277,17 +362,71 @@ fn grant_input(grant: &Grant) -> Map<String, Value> {
     input.as_object().unwrap().clone()
 }
 
+/// A user of that name with the row's policies and tags.
+fn user(bench: &Bench, case: &Case, request: &Request, name: &str, key_arn: &str) -> Caller {
+    let policy = case.identity_policy(key_arn);
+    let policies = policy.as_deref().map(|policy| ("p", policy));
+    let policies = policies.into_iter().collect::<Vec<_>>();
+    let (engine, root) = (bench.engine(), bench.root());
+    let access_key = engine.create_user(&root, name, &policies).unwrap();
+    if !request.principal_tags.is_empty() {
+        engine.tag_user(&root, name, &pairs(&request.principal_tags)).unwrap();
+    }
+    engine.caller_for_access_key(access_key.id.as_str()).unwrap()
+}
+
+/// A session of a role with the row's policies and tags, `/PATH/ROLE/SESSION`.
+fn session(bench: &Bench, case: &Case, request: &Request, name: &str, key_arn: &str) -> Caller {
+    let (role, session_name) = name.rsplit_once('/').unwrap();
+    let (path, role) = role.split_at(role.rfind('/').unwrap() + 1);
+    let policy = case.identity_policy(key_arn);
+    let policies = policy.as_deref().map(|policy| ("p", policy));
+    let policies = policies.into_iter().collect::<Vec<_>>();
+    let (engine, root) = (bench.engine(), bench.root());
+    let open = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:*"}}"#;
+    let made = CreateRoleRequest {
+        path: Some(path),
+        trust_policy: open,
+        policies: &policies,
+        tags: &pairs(&request.principal_tags),
+        ..CreateRoleRequest::default()
+    };
+    let role_arn = engine.create_role(&root, role, &made).unwrap();
+    if let Some(issued) = request.issued {
+        bench.set_time(issued.unix_nanos());
+    }
+    let maker = engine.create_user(&root, "maker", &[]).unwrap();
+    let maker = engine.caller_for_access_key(maker.id.as_str()).unwrap();
+    let session_policy = case.session_policy(key_arn);
+    let asked = AssumeRoleRequest {
+        role_arn: &role_arn,
+        session_name,
+        policy: session_policy.as_deref(),
+        source_identity: request.source_identity.as_deref(),
+        ..AssumeRoleRequest::default()
+    };
+    let credentials = engine.assume_role(&maker, &asked);
+    let credentials = credentials.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    engine.caller_for_session(&credentials).unwrap()
+}
+
+fn pairs(tags: &[(String, String)]) -> Vec<(&str, &str)> {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
 /// The row's principal, where the row says it calls from.
 fn caller(bench: &Bench, case: &Case, request: &Request, key_arn: &str) -> Caller {
     let mut caller = match case.principal.as_str() {
         "root" => bench.root(),
-        name => {
-            let policy = case.identity_policy(key_arn);
-            let policies = policy.as_deref().map(|policy| ("p", policy));
-            let policies = policies.into_iter().collect::<Vec<_>>();
-            let access_key = bench.engine().create_user(&bench.root(), name, &policies).unwrap();
-            bench.engine().caller_for_access_key(access_key.id.as_str()).unwrap()
-        }
+        name => match (name.strip_prefix("role"), name.strip_prefix("service/")) {
+            (Some(name), _) => session(bench, case, request, name, key_arn),
+            (None, Some(service)) => {
+                let engine = bench.engine();
+                let key = engine.create_service_access_key(&bench.root(), service).unwrap();
+                engine.caller_for_access_key(key.id.as_str()).unwrap()
+            }
+            (None, None) => user(bench, case, request, name, key_arn),
+        },
     };
     assert_eq!(caller.principal().account().as_str(), ACCOUNT);
     if let Some(source) = &request.source {

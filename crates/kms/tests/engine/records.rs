@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use keytrail_event::TlsDetails;
+use keytrail_kms::{AssumeRoleRequest, CreateRoleRequest};
 use serde_json::{Value, json};
 
 use crate::import;
@@ -124,12 +125,83 @@ fn records_of_asking_who_one_is() {
     });
     assert_eq!(answer, expected);
     check(&bench, "get-caller-identity");
-    let refusal = bench.engine().call_sts(&bench.root(), "AssumeRole", b"{}").err().unwrap();
+    let refusal = bench.engine().call_sts(&bench.root(), "GetSessionToken", b"{}").err().unwrap();
     assert_eq!(
         refusal.to_string(),
-        "UnsupportedOperationException: AssumeRole is not supported yet."
+        "UnsupportedOperationException: GetSessionToken is not supported yet."
     );
+    check(&bench, "get-session-token");
+}
+
+#[test]
+fn records_of_roles() {
+    let bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let trust =
+        r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:*"}}"#;
+    let request = CreateRoleRequest {
+        path: Some("/batch/"),
+        trust_policy: trust,
+        tags: &[("dept", "hr")],
+        max_session_seconds: Some(7200),
+        ..CreateRoleRequest::default()
+    };
+    let role = engine.create_role(&root, "app", &request).unwrap();
+    check(&bench, "create-role");
+    let policy = r#"{"Statement":{"Effect":"Allow","Action":["kms:*","sts:*"],"Resource":"*"}}"#;
+    engine.put_role_policy(&root, "app", "all", policy).unwrap();
+    check(&bench, "put-role-policy");
+    engine.update_trust_policy(&root, "app", trust).unwrap();
+    check(&bench, "update-assume-role-policy");
+    engine.tag_role(&root, "app", &[("team", "blue")]).unwrap();
+    check(&bench, "tag-role");
+    engine.untag_role(&root, "app", &["team"]).unwrap();
+    check(&bench, "untag-role");
+    engine.roles(&root).unwrap();
+    check(&bench, "list-roles");
+
+    let alice = bench.user("alice", r#"{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}"#);
+    engine.tag_user(&root, "alice", &[("dept", "it")]).unwrap();
+    check(&bench, "tag-user");
+    let request =
+        AssumeRoleRequest { role_arn: &role, session_name: "run1", ..AssumeRoleRequest::default() };
+    engine.assume_role(&alice, &request).ok().unwrap();
     check(&bench, "assume-role");
+    let request = AssumeRoleRequest {
+        duration_seconds: Some(900),
+        external_id: Some("contract-7"),
+        policy: Some(policy),
+        tags: &[("team", "blue")],
+        transitive_tag_keys: &["team"],
+        source_identity: Some("ada"),
+        ..request
+    };
+    let session = engine.assume_role(&alice, &request).ok().unwrap();
+    check(&bench, "assume-role-with-everything");
+    let session = engine.caller_for_session(&session).unwrap();
+    bench.call_as(&session, "ListKeys", "{}").unwrap();
+    check(&bench, "call-by-a-session");
+    let chained = AssumeRoleRequest { session_name: "run2", ..AssumeRoleRequest::default() };
+    engine.assume_role(&session, &AssumeRoleRequest { role_arn: &role, ..chained }).ok().unwrap();
+    check(&bench, "assume-role-by-a-session");
+    let other = AssumeRoleRequest { role_arn: "arn:aws:iam::111122223333:role/none", ..request };
+    engine.assume_role(&alice, &other).err().unwrap();
+    check(&bench, "assume-role-denied");
+    engine.delete_role(&root, "app").unwrap();
+    check(&bench, "delete-role");
+}
+
+#[test]
+fn records_of_services() {
+    let bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let key = engine.create_service_access_key(&root, "backup.amazonaws.com").unwrap();
+    check(&bench, "create-access-key-of-a-service");
+    let service = engine.caller_for_access_key(key.id.as_str()).unwrap();
+    bench.call_as(&service, "ListKeys", "{}").unwrap_err();
+    check(&bench, "denied-to-a-service");
+    engine.delete_service(&root, "backup.amazonaws.com").unwrap();
+    check(&bench, "delete-access-key-of-a-service");
 }
 
 #[test]

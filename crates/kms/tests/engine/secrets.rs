@@ -6,7 +6,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keytrail_kms::{CreateKeyRequest, Engine, Environment, RootKey};
+use keytrail_kms::{
+    AssumeRoleRequest, CreateKeyRequest, CreateRoleRequest, Engine, Environment, RootKey,
+};
 use serde_json::{Value, json};
 
 use crate::import;
@@ -86,6 +88,59 @@ fn the_search_finds_what_is_there() {
         assert!(canary.is_in(text.as_bytes()), "offset {offset}");
     }
     assert!(!canary.is_in(b"another secret of some length"));
+}
+
+/// Nothing of a session's credentials is kept, or shown again: not the secret, not the token, not the code of a second
+/// factor that a client may send along.
+#[test]
+fn no_secret_of_a_session_is_in_any_file_record_or_error() {
+    let bench = Bench::new();
+    let (engine, root) = (bench.engine(), bench.root());
+    let trust_policy = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:*"}}"#;
+    let policies =
+        &[("p", r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#)];
+    let role = CreateRoleRequest { trust_policy, policies, ..CreateRoleRequest::default() };
+    let role = engine.create_role(&root, "app", &role).unwrap();
+    let alice = bench.user("alice", r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#);
+    let request = AssumeRoleRequest {
+        role_arn: &role,
+        session_name: "run1",
+        tags: &[("dept", "hr")],
+        ..AssumeRoleRequest::default()
+    };
+    let credentials = engine.assume_role(&alice, &request).ok().unwrap();
+    let session = engine.caller_for_session(&credentials).unwrap();
+    let chained = engine.assume_role(&session, &AssumeRoleRequest { tags: &[], ..request });
+    let chained = chained.ok().unwrap();
+    let service = engine.create_service_access_key(&root, "backup.amazonaws.com").ok().unwrap();
+    bench.call_as(&session, "CreateKey", "{}").unwrap();
+    let code = "canary: 123456 of the second factor";
+    let bytes = |token: &str| STANDARD.decode(token).unwrap();
+    let canaries = [
+        Canary::new("secret of a session", credentials.access_key.secret.expose().as_bytes()),
+        Canary::new("secret of a chained session", chained.access_key.secret.expose().as_bytes()),
+        Canary::new("session token", credentials.session_token.as_bytes()),
+        Canary::new("session token's bytes", &bytes(&credentials.session_token)),
+        Canary::new("chained session token", chained.session_token.as_bytes()),
+        Canary::new("secret of a service", service.secret.expose().as_bytes()),
+        Canary::new("code", code.as_bytes()),
+    ];
+    let mut texts = vec![format!("{session:?}")];
+    let (id, token) = (&chained.access_key.id, credentials.session_token.as_str());
+    texts.push(engine.credentials(id, Some(token)).err().unwrap().to_string());
+    for members in [
+        json!({"TokenCode": code, "SerialNumber": code}),
+        json!({"TokenCode": {"code": token}}),
+        json!({"Policy": token}),
+        json!({"SourceIdentity": {"token": token}}),
+    ] {
+        let input = with(&json!({"RoleArn": role, "RoleSessionName": "run1"}), members);
+        let refused = engine.call_sts(&alice, "AssumeRole", input.to_string().as_bytes());
+        texts.push(refused.err().unwrap().to_string());
+    }
+    engine.delete_role(&root, "app").unwrap();
+    texts.push(bench.call_as(&session, "ListKeys", "{}").unwrap_err().to_string());
+    hunt(bench, &canaries, &texts);
 }
 
 /// Imports material. Gives back what must not be seen of it, and a request with all of it that must be refused.

@@ -112,7 +112,8 @@ fn sts_says_who_the_caller_is_in_xml() {
 fn other_actions_of_sts_are_refused_and_recorded() {
     let endpoint = Endpoint::new();
     for (form, code) in [
-        ("Action=AssumeRole&RoleArn=x", "UnsupportedOperationException"),
+        ("Action=GetSessionToken", "UnsupportedOperationException"),
+        ("Action=AssumeRole&RoleArn=x", "ValidationError"),
         ("Action=Bogus", "InvalidAction"),
         ("", "InvalidAction"),
     ] {

@@ -5,6 +5,7 @@
 //! | `support` | an endpoint with a given clock in a temporary directory, and a client that signs |
 //! | `calls` | authenticated calls: answers, errors, records |
 //! | `refusals` | requests that nobody is proven to have made: refused, counted, logged, not recorded |
+//! | `sessions` | roles: credentials that end, and their token |
 //! | `attacks` | smuggled, altered and repeated requests |
 //! | `limits` | what a client cannot do to the process |
 //! | `manners` | health, metrics, log lines, stopping |
@@ -18,4 +19,5 @@ mod encrypted;
 mod limits;
 mod manners;
 mod refusals;
+mod sessions;
 mod support;

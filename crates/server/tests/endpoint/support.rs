@@ -71,10 +71,27 @@ impl Endpoint {
     }
 
     pub(crate) fn over(limits: Limits, tls: Option<TlsIdentity>) -> Self {
-        Self::of(limits, tls, Quotas::default())
+        Self::start(limits, tls, |engine| (engine, ())).0
     }
 
     pub(crate) fn of(limits: Limits, tls: Option<TlsIdentity>, quotas: Quotas) -> Self {
+        Self::start(limits, tls, |engine| (engine.with_quotas(quotas), ())).0
+    }
+
+    /// An endpoint whose engine was prepared before it began to serve.
+    pub(crate) fn prepared<T>(prepare: impl FnOnce(&Engine) -> T) -> (Self, T) {
+        let prepare = |engine: Engine| {
+            let prepared = prepare(&engine);
+            (engine, prepared)
+        };
+        Self::start(Limits::default(), None, prepare)
+    }
+
+    fn start<T>(
+        limits: Limits,
+        tls: Option<TlsIdentity>,
+        prepare: impl FnOnce(Engine) -> (Engine, T),
+    ) -> (Self, T) {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(GivenClock(AtomicU64::new(START_NS)));
         let environment =
@@ -83,8 +100,8 @@ impl Endpoint {
         root_key.save(&folder.path().join("root.key")).unwrap();
         let (engine, root) =
             Engine::create(folder.path(), config(), root_key, environment.clone()).unwrap();
+        let (engine, prepared) = prepare(engine);
         let lines = Arc::new(Lines::default());
-        let engine = engine.with_quotas(quotas);
         let server = Server::new(engine, environment, limits, tls, Arc::clone(&lines) as _);
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -101,7 +118,9 @@ impl Endpoint {
             })
         });
         let address = address.recv().unwrap();
-        Self { folder, address, root, lines, clock, stop: Some(stop), thread: Some(thread) }
+        let stop = Some(stop);
+        let thread = Some(thread);
+        (Self { folder, address, root, lines, clock, stop, thread }, prepared)
     }
 
     pub(crate) fn advance(&self, time: Duration) {
