@@ -83,8 +83,8 @@ impl Fixture {
         let folder = tempfile::tempdir().expect("a place for temporary files");
         let clock = Arc::new(GivenClock(AtomicU64::new(START_NS)));
         let data = folder.path().join("data");
-        let (engine, root) =
-            Engine::create(&data, config(), root_key(), environment(&clock)).expect("an engine");
+        let made = Engine::create(&data, config(), root_key(), environment(&clock, 1));
+        let (engine, root) = made.expect("an engine");
         let caller = engine.root_caller().expect("root");
         let alice = engine.create_user(&caller, "alice", &[("few", ALICE)]).expect("alice");
         let words = furnish(&engine);
@@ -101,8 +101,10 @@ impl Fixture {
             .expect("the copy opens")
     }
 
+    /// Its randomness is another than what the directory was made with: what is random never comes again, and the engine
+    /// relies on that.
     pub(crate) fn environment(&self) -> Environment {
-        environment(&self.clock)
+        environment(&self.clock, 2)
     }
 
     pub(crate) fn advance(&self, time: Duration) {
@@ -260,6 +262,9 @@ fn root_key() -> RootKey {
     RootKey::generate(&SeededRandom::new(0xfeed))
 }
 
-fn environment(clock: &Arc<GivenClock>) -> Environment {
-    Environment { clock: Arc::<GivenClock>::clone(clock), random: Arc::new(SeededRandom::new(1)) }
+fn environment(clock: &Arc<GivenClock>, seed: u64) -> Environment {
+    Environment {
+        clock: Arc::<GivenClock>::clone(clock),
+        random: Arc::new(SeededRandom::new(seed)),
+    }
 }
