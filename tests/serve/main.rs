@@ -192,3 +192,8 @@ fn what_is_wrong_with_a_request_is_told_in_awss_order() {
 fn each_region_has_its_own_keys() {
     run("regions");
 }
+
+#[test]
+fn conditions_of_policies_hold_or_do_not() {
+    run("conditions");
+}
