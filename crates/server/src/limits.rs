@@ -15,7 +15,7 @@ pub struct Limits {
     pub turn_wait: Duration,
     /// Bytes of a request's body. The longest that KMS takes is a key policy of 32 KiB, escaped; AWS's own limit is 1 MiB.
     pub body_bytes: usize,
-    /// Bytes of a request's line and headers. Real ones have about 1 KiB.
+    /// Bytes of a request's line and headers. Real ones have about 1 KiB; with the token of a session that has many tags, 30.
     pub header_bytes: usize,
     /// Number of a request's headers.
     pub headers: usize,
@@ -36,7 +36,7 @@ impl Default for Limits {
             calls_in_flight: 256,
             turn_wait: Duration::from_secs(5),
             body_bytes: 1 << 20,
-            header_bytes: 16 << 10,
+            header_bytes: 48 << 10,
             headers: 64,
             header_wait: Duration::from_mins(1),
             body_wait: Duration::from_secs(10),

@@ -197,3 +197,17 @@ fn what_is_wrong_with_a_form_is_told_by_the_names_of_sts() {
                 arn:aws:iam::111122223333:role/app";
     assert_eq!(element(&denied, "Message"), text);
 }
+
+/// The token carries all that a session is, in a header; with as many tags as its size allows it has some 25,000 characters.
+#[test]
+fn a_session_with_all_the_tags_that_there_can_be_calls_like_any_other() {
+    let (endpoint, [alice, _]) = endpoint();
+    let tags = (1..=50).map(|number| {
+        let (key, value) = (format!("{number:0>128}"), "v".repeat(190));
+        format!("&Tags.member.{number}.Key={key}&Tags.member.{number}.Value={value}")
+    });
+    let session = Session::of(&assume(&endpoint, &alice, &tags.collect::<String>()));
+    assert!(session.token.len() > 20_000, "{}", session.token.len());
+    let listed = session.send(&endpoint, endpoint.request("ListKeys", "{}"));
+    assert_eq!(listed.status, 200, "{}", listed.body);
+}
