@@ -8,7 +8,7 @@ use crate::case::Session;
 use crate::cases;
 
 /// Cases that there are at least, of all operations together.
-const CASES_MIN: usize = 900;
+const CASES_MIN: usize = 1_000;
 /// Cases of each operation.
 const CASES_OF_OPERATION_MIN: usize = 3;
 
