@@ -6,6 +6,7 @@
 //! Symmetric keys are [`Material`], 32 bytes for the ciphertext `blob`; all others are a [`SecretKey`] of `algorithms`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hkdf::Hkdf;
 use keytrail_ledger::Random;
@@ -171,14 +172,15 @@ impl WrappedMaterial {
         Ok(Material { id: self.id, bytes })
     }
 
-    /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec.
+    /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec. It stays open as long as its material key does.
     pub(crate) fn unwrap_secret_key(
         &self,
         spec: KeySpec,
         key: KeyId,
         keys: &MaterialKeys,
-    ) -> Result<SecretKey, NotAuthentic> {
-        Ok(SecretKey::from_bytes(spec, self.open(key, keys)?))
+    ) -> Result<Arc<SecretKey>, NotAuthentic> {
+        let under = keys.find(self.under).ok_or(NotAuthentic)?;
+        under.open_secret_key(spec, &associated_data(key, self.id), &self.sealed)
     }
 
     /// The public key (SPKI) of an asymmetric key.
@@ -246,6 +248,25 @@ mod tests {
         assert!(renamed.unwrap(key, &keys).is_err());
         keys.erase(&[made[0].id()]).unwrap();
         assert!(wrapped.unwrap(key, &keys).is_err());
+    }
+
+    /// It is kept open, which must not open it to more than before.
+    #[test]
+    fn a_secret_key_that_is_open_serves_its_own_key_only_and_ends_with_its_material_key() {
+        let random = SeededRandom::new(3);
+        let data = tempfile::tempdir().unwrap();
+        std::fs::create_dir(data.path().join("keys")).unwrap();
+        let keys = MaterialKeys::create(data.path()).unwrap();
+        let under = keys.make(1, 0, &StoreKey::for_tests(&random), &random).unwrap().remove(0);
+        let [key, other] = [KeyId::from_random([1; 16]), KeyId::from_random([2; 16])];
+        let secret = SecretKey::generate(KeySpec::P256, &random).unwrap();
+        let wrapped = WrappedMaterial::wrap_secret_key(&secret, key, &under, &random).unwrap();
+        let open = |key| wrapped.unwrap_secret_key(KeySpec::P256, key, &keys);
+        let [first, second] = [open(key).ok().unwrap(), open(key).ok().unwrap()];
+        assert!(first.bytes() == secret.bytes() && Arc::ptr_eq(&first, &second));
+        assert!(open(other).is_err());
+        keys.erase(&[under.id()]).unwrap();
+        assert!(open(key).is_err());
     }
 
     #[test]

@@ -40,12 +40,13 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use keytrail_ledger::Random;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::algorithms::{KeySpec, SecretKey};
 use crate::environment::random_bytes;
 use crate::sealing::{self, NotAuthentic, OVERHEAD, Purpose};
 use crate::store_key::StoreKey;
@@ -102,14 +103,28 @@ impl TryFrom<String> for MaterialKeyId {
 pub(crate) struct MaterialKey {
     id: MaterialKeyId,
     bytes: Box<Zeroizing<[u8; 32]>>,
+    /// What it opened last time, if that was not a symmetric key: reading one costs as much as using it. It is as secret as
+    /// the bytes above it, and ends with them.
+    opened: OnceLock<Opened>,
+}
+
+/// A secret key, and the associated data under which it was sealed.
+struct Opened {
+    aad: Vec<u8>,
+    secret_key: Arc<SecretKey>,
 }
 
 impl MaterialKey {
     /// A new key, which lies nowhere yet.
     pub(crate) fn generate(random: &dyn Random) -> Self {
-        let mut key = Self { id: MaterialKeyId(random_bytes(random)), bytes: Box::default() };
+        let mut key = Self::new(MaterialKeyId(random_bytes(random)));
         random.fill(key.bytes.as_mut().as_mut());
         key
+    }
+
+    /// All zeros, to be filled in place.
+    fn new(id: MaterialKeyId) -> Self {
+        Self { id, bytes: Box::default(), opened: OnceLock::new() }
     }
 
     pub(crate) const fn id(&self) -> MaterialKeyId {
@@ -126,6 +141,23 @@ impl MaterialKey {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
         sealing::open(&self.bytes, Purpose::Material, aad, sealed)
+    }
+
+    /// Opens a secret key, or finds it open. One material is sealed under it, so one is kept.
+    pub(crate) fn open_secret_key(
+        &self,
+        spec: KeySpec,
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Arc<SecretKey>, NotAuthentic> {
+        if let Some(opened) = self.opened.get().filter(|opened| opened.aad == aad) {
+            return Ok(Arc::clone(&opened.secret_key));
+        }
+        let secret_key = Arc::new(SecretKey::from_bytes(spec, self.open(aad, sealed)?));
+        let opened = Opened { aad: aad.to_vec(), secret_key: Arc::clone(&secret_key) };
+        // Another call may have been faster, with the same key.
+        let _ = self.opened.set(opened);
+        Ok(secret_key)
     }
 }
 
@@ -394,7 +426,7 @@ fn open_slot(slot: &[u8], store_key: &StoreKey) -> Option<(MaterialKey, u64)> {
         return None;
     }
     let opened = store_key.open(Purpose::MaterialKey, bound, sealed).ok()?;
-    let mut key = MaterialKey { id: MaterialKeyId(*id), bytes: Box::default() };
+    let mut key = MaterialKey::new(MaterialKeyId(*id));
     key.bytes.copy_from_slice(opened.get(..32)?);
     Some((key, u64::from_be_bytes(ledger_size.try_into().ok()?)))
 }

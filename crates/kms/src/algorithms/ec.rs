@@ -110,17 +110,25 @@ pub(super) fn pkcs8_of_scalar(spec: KeySpec, scalar: &[u8]) -> Option<Zeroizing<
     Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
 
+/// The private key as the library signs with it.
+pub(super) fn read(spec: KeySpec, pkcs8: &[u8]) -> Result<EcdsaKeyPair, NotMade> {
+    let curve = Curve::of(spec).ok_or(NotMade)?;
+    EcdsaKeyPair::from_pkcs8(curve.signing, pkcs8).map_err(|_| NotMade)
+}
+
 /// The public key of a private key.
 pub(super) fn public_key(spec: KeySpec, pkcs8: &[u8]) -> Result<Spki, NotMade> {
-    let curve = Curve::of(spec).ok_or(NotMade)?;
-    let pair = EcdsaKeyPair::from_pkcs8(curve.signing, pkcs8).map_err(|_| NotMade)?;
+    let pair = read(spec, pkcs8)?;
     Ok(pair.public_key().as_der().map_err(|_| NotMade)?.as_ref().to_vec())
 }
 
 /// A signature in DER.
-pub(super) fn sign(spec: KeySpec, pkcs8: &[u8], message: &Message<'_>) -> Result<Vec<u8>, NotMade> {
+pub(super) fn sign(
+    spec: KeySpec,
+    pair: &EcdsaKeyPair,
+    message: &Message<'_>,
+) -> Result<Vec<u8>, NotMade> {
     let curve = Curve::of(spec).ok_or(NotMade)?;
-    let pair = EcdsaKeyPair::from_pkcs8(curve.signing, pkcs8).map_err(|_| NotMade)?;
     let signature = match message {
         // The library ignores the generator that it is given, and takes its own.
         Message::Raw(message) => pair.sign(&SystemRandom::new(), message),

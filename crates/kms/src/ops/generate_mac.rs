@@ -1,5 +1,7 @@
 //! `GenerateMac`: an HMAC over 1 to 4096 bytes.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::{Call, KEY_ID_CHARS, end_rehearsal};
@@ -39,7 +41,7 @@ impl MacRequest {
         operation: &str,
         call: &'a Call<'_>,
         facts: &mut Facts,
-    ) -> Result<(&'a Key, SecretKey), Refusal> {
+    ) -> Result<(&'a Key, Arc<SecretKey>), Refusal> {
         let reference = KeyReference::parse(&self.key, Naming::KeyOrAlias, call.home())?;
         let key = call.find(&reference)?;
         let authorized = call.authorize(&format!("kms:{operation}"), key)?;

@@ -2,6 +2,8 @@
 //!
 //! An operation checks usage before algorithm, as AWS does, and both after the key's state.
 
+use std::sync::Arc;
+
 use keytrail_auth::Authorized;
 
 use super::{Key, KeyMaterial};
@@ -70,7 +72,7 @@ impl Key {
         &self,
         authorized: &Authorized,
         keys: &MaterialKeys,
-    ) -> Result<SecretKey, Refusal> {
+    ) -> Result<Arc<SecretKey>, Refusal> {
         if self.is_symmetric() || authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
