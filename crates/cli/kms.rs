@@ -8,6 +8,7 @@ use keytrail_event::Region;
 use keytrail_kms::{Caller, Engine, KmsError};
 
 use crate::serve::set_clock;
+use crate::who::Who;
 use crate::{Context, Outcome, data, moment};
 
 /// Call the key engine: operation names as in the AWS CLI, the API's JSON in and out
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     /// The request: JSON text, or @FILE
     #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
     input: String,
-    /// The user that calls [default: the account's root]
+    /// The user or service that calls [default: the account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
     /// The Region that it calls in [default: the data directory's first]
@@ -63,7 +64,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
 pub(crate) fn caller(engine: &Engine, principal: Option<&str>) -> anyhow::Result<Caller> {
     match principal {
         None => Ok(engine.root_caller()?),
-        Some(name) => Ok(engine.caller_for_user(name)?),
+        Some(text) => Who::parse(text).map_err(anyhow::Error::msg)?.caller(engine),
     }
 }
 

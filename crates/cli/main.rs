@@ -28,6 +28,7 @@ mod root_key;
 mod serve;
 mod tamper;
 mod verify;
+mod who;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;

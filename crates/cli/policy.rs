@@ -6,6 +6,7 @@ use keytrail_kms::{Consideration, PolicyAnswer, PolicyQuestion};
 use serde_json::{Value, json};
 
 use crate::report::print_facts;
+use crate::who::Who;
 use crate::{Context, Format, Outcome, kms};
 
 /// Explain decisions of key policies, identity policies and grants
@@ -14,6 +15,7 @@ use crate::{Context, Format, Outcome, kms};
 Examples:
   keytrail policy check --principal alice --action Encrypt --key alias/payments
   keytrail policy check --principal alice --action kms:Decrypt --key 1234abcd-… --context kms:EncryptionContext:order=7
+  keytrail policy check --principal role/app --session run1 --action Decrypt --key alias/payments
   keytrail policy check --action kms:ListKeys --context aws:SourceIp=203.0.113.7")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -27,6 +29,8 @@ enum Action {
 Examples:
   keytrail policy check --principal alice --action Encrypt --key alias/payments
   keytrail policy check --principal alice --action kms:Decrypt --key 1234abcd-… --context kms:EncryptionContext:order=7
+  keytrail policy check --principal role/app --session run1 --action Decrypt --key alias/payments
+  keytrail policy check --principal alice --action sts:AssumeRole --key arn:aws:iam::111122223333:role/app
 
 The decision is the one that a call would get; nothing is called and nothing recorded. Exit codes: 0 allowed, 1 denied.
 What a request would say (its encryption context, address, date, …) is given by --context; what is not given is as in a
@@ -36,16 +40,19 @@ call from this machine now.")]
 
 #[derive(clap::Args)]
 struct Check {
-    /// The user that would call [default: the account's root]
-    #[arg(long, value_name = "NAME")]
-    principal: Option<String>,
+    /// Who would call: a user's name, role/NAME, a service, or an ARN [default: the account's root]
+    #[arg(long, value_name = "PRINCIPAL", value_parser = Who::parse)]
+    principal: Option<Who>,
+    /// Of a role: the session's name, where policies speak about one
+    #[arg(long, value_name = "NAME", requires = "principal")]
+    session: Option<String>,
     /// The Region that it would call in [default: the data directory's first]
     #[arg(long, env = "KEYTRAIL_REGION")]
     region: Option<Region>,
     /// What would be done: kms:Encrypt, or Encrypt
     #[arg(long, value_name = "ACTION")]
     action: String,
-    /// The key, by id, ARN or alias; leave it out for actions that have none
+    /// The key, by id, ARN or alias; of sts:AssumeRole the role, by ARN; leave it out for actions that have none
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// A condition key and its value; may be given several times
@@ -54,9 +61,13 @@ struct Check {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Action::Check(Check { principal, region, action, key, context: pairs }) = &arguments.action;
+    let Action::Check(check) = &arguments.action;
+    let Check { principal, session, region, action, key, context: pairs } = check;
     let engine = context.data.open_engine()?;
-    let caller = kms::caller(&engine, principal.as_deref())?;
+    let caller = match principal {
+        Some(who) => who.imagined(&engine, session.as_deref())?,
+        None => engine.root_caller()?,
+    };
     let caller = kms::in_region(caller, region.as_ref(), &engine)?;
     let pairs = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let pairs = pairs.collect::<Vec<_>>();

@@ -15,6 +15,7 @@
 mod envelope;
 mod keys;
 mod manners;
+mod principals;
 mod real_logs;
 mod root_key;
 mod story;

@@ -161,6 +161,14 @@ pub enum EngineError {
         /// The name that was asked for, cut to 64 characters.
         name: String,
     },
+    /// The caller's: the service has no access key here.
+    #[error(
+        "the service {name:?} has no access key; `keytrail principal create --service` makes one"
+    )]
+    UnknownService {
+        /// The name that was asked for, cut to 128 characters.
+        name: String,
+    },
     /// The asker's: a question about policies names something that is not there.
     #[error("{detail}")]
     Question {

@@ -51,6 +51,16 @@ impl Engine {
         self.caller_for_access_key(id.as_str())
     }
 
+    /// What acts as a service in the first account, with the first of its access keys. For calls from this process: nothing
+    /// was authenticated.
+    pub fn caller_for_service(&self, name: &str) -> Result<Caller, EngineError> {
+        let unknown = || EngineError::UnknownService { name: name.chars().take(128).collect() };
+        let name = keytrail_auth::ServiceName::parse(name).map_err(|_| unknown())?;
+        let service = Owner::Service { account: self.config.account.clone(), name };
+        let id = self.read_state()?.access_keys_of(&service).next().cloned().ok_or_else(unknown)?;
+        self.caller_for_access_key(id.as_str())
+    }
+
     /// The secret of an access key, for verifying signatures.
     pub fn secret_access_key(&self, id: &AccessKeyId) -> Result<SecretAccessKey, EngineError> {
         let unknown = || EngineError::UnknownAccessKey { id: id.to_string() };
