@@ -121,6 +121,10 @@ impl Endpoint {
         let date = self.fixture.date();
         let mut headers: Vec<(&str, &[u8])> =
             vec![("host", b"fuzz"), ("x-amz-date", date.as_bytes())];
+        if who == Who::Session {
+            let token = self.fixture.session.session_token.as_bytes();
+            headers.push(("x-amz-security-token", token));
+        }
         headers.extend(known.iter().map(|(name, value)| (*name, value.as_bytes())));
         headers.extend(written.iter().copied().filter(|(name, _)| !name.is_empty()));
         let request = SignedRequest { method: "POST", headers: &headers, body };
@@ -195,6 +199,7 @@ impl Endpoint {
         match who {
             Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
+            Who::Session => &self.fixture.session.access_key,
         }
     }
 

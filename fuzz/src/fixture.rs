@@ -10,7 +10,7 @@
 //! $KEY $ARN $MATERIAL of alias/aes           $BLOB of "hello" under it      $GRANT_ID $GRANT_TOKEN on it, for alice
 //! $RSA_BLOB of "hello" under alias/rsa       $SIGNATURE by alias/p256       $MAC by alias/hmac, both of "hello"
 //! $PUBLIC_KEY of alias/ecdh                  $IMPORT_TOKEN for alias/external
-//! $ABROAD, the ARN of alias/aes in the other Region
+//! $ABROAD, the ARN of alias/aes in the other Region; $ROLE, which alice may assume; $SESSION_TOKEN of its session
 //! ```
 
 use std::path::PathBuf;
@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use keytrail_auth::AccessKey;
 use keytrail_event::{Region, Timestamp};
-use keytrail_kms::{Clock, Config, Engine, Environment, RootKey};
+use keytrail_kms::{
+    AssumeRoleRequest, Caller, Clock, Config, CreateRoleRequest, Engine, Environment, RootKey,
+    SessionCredentials,
+};
 use keytrail_ledger::{Origin, Reader};
 use keytrail_testkit::{Image, START_NS, SeededRandom};
 use serde_json::{Value, json};
@@ -51,6 +54,13 @@ const KEYS: [(&str, &str, &str, &str); 12] = [
 const ALICE: &str = r#"{"Statement": {"Effect": "Allow", "Action": ["kms:List*", "kms:Describe*", "kms:Get*"],
     "Resource": "*", "Condition": {"StringNotEquals": {"kms:RequestAlias": "alias/other"}}}}"#;
 
+/// The role, whom it trusts, and what its sessions may do.
+const ROLE: &str = "arn:aws:iam::111122223333:role/app";
+const TRUST: &str = r#"{"Statement": {"Effect": "Allow", "Action": "sts:*",
+    "Principal": {"AWS": "arn:aws:iam::111122223333:user/alice"}}}"#;
+const MOST: &str =
+    r#"{"Statement": {"Effect": "Allow", "NotAction": "kms:PutKeyPolicy", "Resource": "*"}}"#;
+
 /// A clock that stands still until it is moved.
 pub(crate) struct GivenClock(AtomicU64);
 
@@ -74,6 +84,10 @@ pub(crate) struct Fixture {
     clock: Arc<GivenClock>,
     pub(crate) root: AccessKey,
     pub(crate) alice: AccessKey,
+    /// Of a role, made when it all begins.
+    pub(crate) session: SessionCredentials,
+    /// As it is proven to be then. Whether it is over is found out at each call.
+    pub(crate) session_caller: Caller,
     words: Vec<(&'static str, String)>,
 }
 
@@ -87,10 +101,14 @@ impl Fixture {
         let (engine, root) = made.expect("an engine");
         let caller = engine.root_caller().expect("root");
         let alice = engine.create_user(&caller, "alice", &[("few", ALICE)]).expect("alice");
-        let words = furnish(&engine);
+        let session = assume(&engine, &alice);
+        let session_caller = engine.caller_for_session(&session).expect("it has begun");
+        let mut words = furnish(&engine);
+        words.push(("$ROLE", ROLE.to_owned()));
+        words.push(("$SESSION_TOKEN", session.session_token.to_string()));
         engine.close().expect("closed");
         let pristine = Image::read(&data);
-        Self { folder, pristine, clock, root, alice, words }
+        Self { folder, pristine, clock, root, alice, session, session_caller, words }
     }
 
     /// The engine over a fresh copy, at the time when it all begins. No other must be open.
@@ -160,6 +178,21 @@ impl Fixture {
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
+}
+
+/// Makes the role, and a session of it.
+fn assume(engine: &Engine, alice: &AccessKey) -> SessionCredentials {
+    let root = engine.root_caller().expect("root");
+    let request = CreateRoleRequest {
+        trust_policy: TRUST,
+        policies: &[("most", MOST)],
+        ..CreateRoleRequest::default()
+    };
+    engine.create_role(&root, "app", &request).expect("a role");
+    let alice = engine.caller_for_access_key(alice.id.as_str()).expect("alice");
+    let request =
+        AssumeRoleRequest { role_arn: ROLE, session_name: "run1", ..AssumeRoleRequest::default() };
+    engine.assume_role(&alice, &request).expect("a session")
 }
 
 /// Makes the keys and what is made with them.

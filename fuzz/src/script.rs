@@ -6,6 +6,7 @@
 //!       | "call OPERATION" "\n" rest     as the root user
 //!       | "abroad OPERATION" "\n" rest   as the root user, in the other Region
 //!       | "alice OPERATION" "\n" rest    as a user with few permissions
+//!       | "session OPERATION" "\n" rest  as a session of a role, which ends in an hour
 //!       | "sts ACTION" "\n" rest         the query protocol; only over HTTP
 //! ```
 //!
@@ -25,13 +26,14 @@ pub(crate) enum Who {
     Root,
     Abroad,
     Alice,
+    Session,
 }
 
 impl Who {
     /// The Region that is called.
     pub(crate) const fn region(self) -> &'static str {
         match self {
-            Self::Root | Self::Alice => "us-east-1",
+            Self::Root | Self::Alice | Self::Session => "us-east-1",
             Self::Abroad => "eu-west-1",
         }
     }
@@ -72,6 +74,11 @@ fn read(step: &[u8]) -> Option<Step<'_>> {
         return Some(Step::Sts { action, rest });
     }
     let call = |who| move |operation| Step::Call { who, operation, rest };
-    let words = [(&b"call "[..], Who::Root), (b"abroad ", Who::Abroad), (b"alice ", Who::Alice)];
+    let words = [
+        (&b"call "[..], Who::Root),
+        (b"abroad ", Who::Abroad),
+        (b"alice ", Who::Alice),
+        (b"session ", Who::Session),
+    ];
     words.into_iter().find_map(|(word, who)| after(word).map(call(who)))
 }

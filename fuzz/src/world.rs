@@ -168,6 +168,7 @@ impl World {
         let key = match who {
             Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
+            Who::Session => return self.fixture.session_caller.clone(),
         };
         let caller = self.engine().caller_for_access_key(key.id.as_str());
         caller.expect("access keys stay").in_region(region(who))
