@@ -1,6 +1,6 @@
 //! What a client cannot do to the process.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use keytrail_server::Limits;
@@ -69,12 +69,15 @@ fn a_client_that_does_not_read_is_let_go() {
     let mut stream = endpoint.connect();
     stream.set_write_timeout(Some(SOON)).unwrap();
     let many = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
-    while stream.write_all(many.as_bytes()).is_ok() {}
     let begun = Instant::now();
-    while !endpoint.get("/metrics").body.contains("keytrail_connections 1\n") {
-        assert!(begun.elapsed() < Duration::from_secs(20), "still there");
-        std::thread::sleep(SOON / 4);
+    // Writing stops where the network is full, and fails for good once the endpoint has let go.
+    while begun.elapsed() < Duration::from_secs(20) {
+        match stream.write(many.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
     }
+    panic!("still there");
 }
 
 /// Whoever goes away, at whatever moment, takes no connection, no turn and no record with them.
