@@ -174,7 +174,7 @@ fn material_from_outside_is_imported_and_does_what_it_does_there() {
 }
 
 #[test]
-fn a_key_of_one_region_is_no_multi_region_key() {
+fn multi_region_keys_are_related_and_others_are_not() {
     run("multi_region");
 }
 

@@ -6,19 +6,19 @@
 //! nothing that a call brings or makes is one. Any other new parameter needs a new variant here, which is where a reviewer
 //! looks.
 
-use crate::state::{GrantId, GrantName};
+use crate::state::{GrantId, GrantName, Status};
 use keytrail_auth::{
     AccessKeyId, GrantConstraint, GrantOperation, GrantPrincipal, IdentityPolicy, KeyPolicy,
     UserId, UserName,
 };
-use keytrail_event::{AccountId, Arn, Json, Timestamp};
+use keytrail_event::{AccountId, Arn, Json, Region, Timestamp};
 
 use crate::context::EncryptionContext;
 use crate::identity_facts::IdentityFact;
 use crate::input::lower_first;
 use crate::material::MaterialId;
 use crate::metadata::KeyFacts;
-use crate::names::{AliasName, KeyArn, KeyReference, ResourceArn};
+use crate::names::{AliasName, KeyArn, KeyReference, Place, ResourceArn};
 use crate::parameters::{Description, IncludeKeyMaterial, Marker, MaterialDescription, PolicyName};
 use crate::tags::{Tag, TagKey};
 
@@ -36,6 +36,16 @@ pub(crate) struct Facts {
     pub(crate) additional: Vec<Fact>,
     /// ARNs of keys and aliases, and of a role that is assumed.
     pub(crate) resources: Vec<ResourceArn>,
+    /// What the call does in other Regions, if it succeeds: a record each, right behind its own.
+    pub(crate) elsewhere: Vec<Elsewhere>,
+}
+
+/// An operation that KMS carries out in another Region for the caller of this one.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) operation: &'static str,
+    pub(crate) place: Place,
+    pub(crate) facts: Facts,
 }
 
 /// One fact; which member it becomes is decided here, once.
@@ -65,9 +75,16 @@ pub(crate) enum Fact {
     Material(&'static str, MaterialId),
     KeyMaterialDescription(MaterialDescription),
     KeyMetadata(Box<KeyFacts>),
-    KeyStatePendingDeletion,
     /// About roles and sessions.
     Identity(IdentityFact),
+    /// What a key comes to be in.
+    KeyState(Status),
+    MultiRegion(bool),
+    /// The member's name, and the Region.
+    Region(&'static str, Region),
+    ReplicaKeyMetadata(Box<KeyFacts>),
+    ReplicaPolicy(KeyPolicy),
+    ReplicaTags(Vec<Tag>),
     GrantConstraint(GrantConstraint),
     GrantId(GrantId),
     GrantName(GrantName),
@@ -130,8 +147,13 @@ impl Fact {
             Self::Material(name, id) => (*name, id.to_string().into()),
             Self::KeyMaterialDescription(text) => ("KeyMaterialDescription", text.as_str().into()),
             Self::KeyMetadata(metadata) => ("KeyMetadata", metadata.to_record()),
-            Self::KeyStatePendingDeletion => ("KeyState", "PendingDeletion".into()),
             Self::Identity(fact) => fact.member(),
+            Self::KeyState(status) => ("KeyState", status.as_str().into()),
+            Self::MultiRegion(flag) => ("MultiRegion", (*flag).into()),
+            Self::Region(name, region) => (*name, region.as_str().into()),
+            Self::ReplicaKeyMetadata(metadata) => ("ReplicaKeyMetadata", metadata.to_record()),
+            Self::ReplicaPolicy(policy) => ("ReplicaPolicy", policy.as_str().into()),
+            Self::ReplicaTags(tags) => ("ReplicaTags", tag_list(tags)),
             Self::GrantConstraint(constraint) => ("Constraints", constraint_object(constraint)),
             Self::GrantId(id) => ("GrantId", id.to_string().into()),
             Self::GrantName(name) => ("Name", name.0.as_str().into()),
@@ -154,9 +176,7 @@ impl Fact {
                 ("AccessKey", key.with("createDate", created.locale()))
             }
             Self::RotationPeriodInDays(days) => ("RotationPeriodInDays", (*days).into()),
-            Self::Tags(tags) => {
-                ("Tags", tags.iter().map(Tag::to_record).collect::<Vec<_>>().into())
-            }
+            Self::Tags(tags) => ("Tags", tag_list(tags)),
             Self::TagKeys(keys) => {
                 ("TagKeys", keys.iter().map(TagKey::as_str).collect::<Vec<_>>().into())
             }
@@ -186,6 +206,10 @@ pub(crate) fn object(facts: &[Fact]) -> Option<Json> {
     let object =
         members.fold(Json::object(), |object, (name, value)| object.with(lower_first(name), value));
     (object != Json::object()).then_some(object)
+}
+
+fn tag_list(tags: &[Tag]) -> Json {
+    tags.iter().map(Tag::to_record).collect::<Vec<_>>().into()
 }
 
 fn constraint_object(constraint: &GrantConstraint) -> Json {

@@ -2,7 +2,8 @@
 //!
 //! Why: sealed material stays in ledger frames and old snapshots for ever, and none of them may be changed. So what is
 //! erased is the key that opens it. Once that is gone the material is gone, from frames, snapshots and copies of both, also
-//! for whoever has root key and store key.
+//! for whoever has root key and store key. The keys of a multi-Region family have the same sealed material, and so the same
+//! material key: it is erased with the last of them.
 //!
 //! ```text
 //! file = head[128] ‖ slot[128] ‖ slot[128] ‖ …         DATA/keys/materials

@@ -3,13 +3,13 @@
 //! Both have the same members in the same order. The answer spells them as the API does and writes times as numbers, the
 //! record lowers the first letter (`aWSAccountId`) and writes times as locale text.
 
-use keytrail_event::{Json, Timestamp};
+use keytrail_event::{Json, Region, Timestamp};
 
 use crate::algorithms::KeyKind;
 use crate::input::lower_first;
 use crate::names::{KeyArn, KeyId};
 use crate::reply::Reply;
-use crate::state::{Expiration, KeyOrigin};
+use crate::state::{Expiration, KeyOrigin, MultiRegion};
 
 /// What is told about a key.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub(crate) struct KeyFacts {
     pub(crate) origin: KeyOrigin,
     /// Only of imported material.
     pub(crate) expiration: Option<Expiration>,
+    /// Only of a primary key that waits for the end of its replicas.
+    pub(crate) pending_window_days: Option<u32>,
+    pub(crate) multi_region: Option<MultiRegion>,
     /// Only of symmetric keys that have or had material.
     pub(crate) current_key_material_id: Option<String>,
 }
@@ -34,6 +37,8 @@ enum Value<'a> {
     Flag(bool),
     Time(Timestamp),
     List(Vec<&'static str>),
+    Number(u32),
+    Family(&'a MultiRegion),
 }
 
 impl KeyFacts {
@@ -62,8 +67,12 @@ impl KeyFacts {
             ("CustomerMasterKeySpec", Value::Text(spec)),
             ("KeySpec", Value::Text(spec)),
             (algorithms, Value::List(names)),
-            ("MultiRegion", Value::Flag(false)),
+            ("MultiRegion", Value::Flag(self.multi_region.is_some())),
         ]);
+        let family = self.multi_region.as_ref();
+        members.extend(family.map(|it| ("MultiRegionConfiguration", Value::Family(it))));
+        let days = self.pending_window_days;
+        members.extend(days.map(|it| ("PendingDeletionWindowInDays", Value::Number(it))));
         let material_id = self.current_key_material_id.as_deref();
         members.extend(material_id.map(|id| ("CurrentKeyMaterialId", Value::Text(id))));
         members
@@ -77,6 +86,8 @@ impl KeyFacts {
             Value::Flag(flag) => reply.json(name, flag),
             Value::Time(time) => reply.time(name, time),
             Value::List(items) => reply.json(name, items),
+            Value::Number(number) => reply.json(name, number),
+            Value::Family(family) => reply.json(name, self.family(family, str::to_owned)),
         })
     }
 
@@ -89,8 +100,26 @@ impl KeyFacts {
                 Value::Flag(flag) => flag.into(),
                 Value::Time(time) => time.locale().into(),
                 Value::List(items) => items.into(),
+                Value::Number(number) => number.into(),
+                Value::Family(family) => self.family(family, lower_first),
             };
             object.with(lower_first(name), value)
         })
+    }
+
+    /// Where the related keys are, with members spelled as `spell` says.
+    fn family(&self, family: &MultiRegion, spell: fn(&str) -> String) -> Json {
+        let own = self.arn.place().region();
+        let kind = if *own == family.primary { "PRIMARY" } else { "REPLICA" };
+        let key = |region: &Region| {
+            let arn = self.arn.place().in_region(region.clone()).key_arn(self.arn.id());
+            let object = Json::object().with(spell("Arn"), arn.as_str());
+            object.with(spell("Region"), region.as_str())
+        };
+        let replicas = family.replicas.iter().map(key).collect::<Vec<_>>();
+        Json::object()
+            .with(spell("MultiRegionKeyType"), kind)
+            .with(spell("PrimaryKey"), key(&family.primary))
+            .with(spell("ReplicaKeys"), replicas)
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::input::{Input, lower_first};
+use crate::reply::Reply;
 
 /// Tags that a key may have.
 const TAGS_MAX: usize = 50;
@@ -36,6 +37,13 @@ struct Sent {
 }
 
 impl Tag {
+    /// As answers tell it.
+    pub(crate) fn to_reply(&self) -> Reply {
+        Reply::object(0)
+            .json("TagKey", self.tag_key.as_str())
+            .json("TagValue", self.tag_value.as_str())
+    }
+
     pub(crate) fn to_record(&self) -> Json {
         Json::object()
             .with("tagKey", self.tag_key.as_str())

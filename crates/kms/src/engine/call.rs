@@ -1,9 +1,10 @@
 //! The audited path. There is no other way to an operation.
 //!
 //! Whatever comes in (an unknown operation, a body that is no JSON, a caller whose access key is gone) and whatever comes
-//! of it, the call becomes exactly one record (and a copy for
-//! each other account whose key it used: [`super::copies`]), and the answer leaves only when that record is durable and signed. If the
-//! ledger cannot take it, the caller gets `KMSInternalException` and nothing else: no answer, no hint of one.
+//! of it, the call becomes exactly one record, and the answer leaves only when that record is durable and signed. If the
+//! ledger cannot take it, the caller gets `KMSInternalException` and nothing else: no answer, no hint of one. There is a copy
+//! for each other account whose key it used, and a record for what it does to a multi-Region key in another Region
+//! ([`super::copies`]), all in one batch.
 //!
 //! A call holds the state, shared or alone, until its record is enqueued. Hence the order of records is the order of
 //! states: no Encrypt that was allowed by an enabled key stands behind the `DisableKey` that ended it.
@@ -18,7 +19,7 @@ use super::snapshot::{self, Content};
 use super::{Engine, changes};
 use crate::environment::random_bytes;
 use crate::error::{ErrorCode, KmsError, Refusal};
-use crate::facts::{self, Facts};
+use crate::facts::{self, Elsewhere, Facts};
 use crate::input::{Input, Sent};
 use crate::names::{Place, ResourceArn};
 use crate::ops::{Call, Run, Service, Workbench};
@@ -199,6 +200,10 @@ impl Engine {
             .as_ref()
             .map(|change| self.seal_change(&state, change, &records.own))
             .unwrap_or_default();
+        records.elsewhere = match &change {
+            Some(change) => self.records_elsewhere(attempt, &facts, change, &state),
+            None => Vec::new(),
+        };
         let pending = self.enqueue_records(&mut records, sealed, attempt.now.unix_nanos());
         let pending = pending.map_err(|_| attempt.internal())?;
         let ended = change.as_ref().map(|change| change.ends(&state)).unwrap_or_default();
@@ -307,6 +312,21 @@ impl Engine {
         self.enqueue_behind(Vec::new(), append)
     }
 
+    /// The records of what a call, or its change, does in other Regions. The state is the one before it.
+    fn records_elsewhere(
+        &self,
+        attempt: &Attempt<'_>,
+        facts: &Facts,
+        change: &Change,
+        state: &State,
+    ) -> Vec<String> {
+        let elsewhere = facts.elsewhere.iter().map(|elsewhere| {
+            let event_id = Guid::from_random(random_bytes(&*self.environment.random));
+            attempt.record_elsewhere(elsewhere, event_id)
+        });
+        elsewhere.chain(self.synchronizations(change, state, attempt.now)).collect()
+    }
+
     /// The same, right behind other entries and in the same batch with them.
     pub(super) fn enqueue_behind(
         &self,
@@ -358,6 +378,16 @@ impl Attempt<'_> {
             event_id: self.event_id,
             request_id: self.request_id,
         })
+    }
+
+    /// The text of what KMS did in another Region for the caller: the same call's, and an event of its own.
+    fn record_elsewhere(&self, elsewhere: &Elsewhere, event_id: Guid) -> String {
+        let Elsewhere { operation, place, facts } = elsewhere;
+        let name = (*operation).to_owned();
+        let user_identity = self.caller.identity().invoked_by(Service::Kms.event_source());
+        let aws_region = region_of(self.service, place);
+        let record = self.record(facts, None);
+        Record { event_name: name, user_identity, aws_region, event_id, ..record }.to_json()
     }
 
     /// The caller's record. `refusal` is `None` when the call succeeds.

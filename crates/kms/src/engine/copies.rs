@@ -1,4 +1,5 @@
-//! The records of one call: the caller's, and a copy for every other account whose key it was allowed to use.
+//! The records of one call: the caller's, a copy for every other account whose key it was allowed to use, and those of what it
+//! does to a multi-Region key in other Regions.
 //!
 //! As with AWS, each account's log tells what happened to its own keys. The copies have the caller's `requestID` and all its
 //! facts, a common `sharedEventID`, and an `eventID` each. An owner's copy says which account called and which principal of
@@ -22,6 +23,8 @@ use crate::{Caller, uses::LastUse};
 /// The records of one call, as text.
 pub(super) struct Records {
     pub(super) own: String,
+    /// Of what KMS does elsewhere because of it.
+    pub(super) elsewhere: Vec<String>,
     /// In order of account.
     copies: Vec<OwnersCopy>,
 }
@@ -38,7 +41,7 @@ impl Records {
         let owners = facts.resources.iter().map(ResourceArn::account);
         let owners = owners.filter(|owner| *owner != caller.account()).collect::<BTreeSet<_>>();
         if owners.is_empty() {
-            return Self { own: own.to_json(), copies: Vec::new() };
+            return Self { own: own.to_json(), elsewhere: Vec::new(), copies: Vec::new() };
         }
         let new_id = || Guid::from_random(random_bytes(random));
         let own = Record { shared_event_id: Some(new_id()), ..own };
@@ -53,7 +56,7 @@ impl Records {
             OwnersCopy { account: account.clone(), event_id, text: record.to_json() }
         };
         let copies = owners.into_iter().map(copy).collect();
-        Self { own: own.to_json(), copies }
+        Self { own: own.to_json(), elsewhere: Vec::new(), copies }
     }
 
     /// A key's last use, as its owner finds it: by the event in the owner's log. `of_caller` is the use by the caller's own
@@ -85,8 +88,9 @@ impl Engine {
             payload: std::mem::take(text).into_bytes(),
             state,
         };
-        let copies = records.copies.iter_mut().map(|copy| append(&mut copy.text, Vec::new()));
-        let before = copies.collect();
+        let copies = records.copies.iter_mut().map(|copy| &mut copy.text);
+        let before = records.elsewhere.iter_mut().chain(copies);
+        let before = before.map(|text| append(text, Vec::new())).collect();
         self.enqueue_behind(before, append(&mut records.own, state))
     }
 }

@@ -14,8 +14,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use keytrail_event::{Guid, Json, Record, Resource, Timestamp};
-use keytrail_ledger::Pending;
+use keytrail_event::{EventType, Guid, Json, Record, Resource, Timestamp};
+use keytrail_ledger::{Append, EntryKind, Pending};
 
 use super::Engine;
 use super::call::{key_element, service_event};
@@ -94,7 +94,14 @@ impl Engine {
                 };
                 let record = record.to_json();
                 let sealed = self.seal_change(state, &change, &record);
-                work.last = Some(self.enqueue(record, sealed, now).map_err(|_| NotDone)?);
+                let append = |record: String, state| {
+                    let payload = record.into_bytes();
+                    Append { kind: EntryKind::Record, time_ns: now.unix_nanos(), payload, state }
+                };
+                let elsewhere = self.synchronizations(&change, state, now).into_iter();
+                let elsewhere = elsewhere.map(|record| append(record, Vec::new())).collect();
+                let ordered = self.enqueue_behind(elsewhere, append(record, sealed));
+                work.last = Some(ordered.map_err(|_| NotDone)?);
                 work.ended.extend(change.ends(state));
                 state.apply(change);
             }
@@ -123,7 +130,12 @@ impl Engine {
             Due::Deletion => {
                 let response_elements = Some(key_element(key.arn.as_str()));
                 let record = self.key_event("DeleteKey", key, now);
-                (Record { response_elements, ..record }, Change::KeyDeleted(key.arn.clone()))
+                let change = if key.is_replica() {
+                    Change::ReplicaDeleted { key: key.arn.clone(), date: now }
+                } else {
+                    Change::KeyDeleted(key.arn.clone())
+                };
+                (Record { response_elements, ..record }, change)
             }
             Due::Rotation(kind) => self.rotate(key, kind, now, spares)?,
             Due::Expiry(id) => {
@@ -163,6 +175,27 @@ impl Engine {
             .with("keyId", key.id().to_string());
         let record = self.key_event("RotateKey", key, now);
         Some((Record { service_event_details: Some(details), ..record }, change))
+    }
+
+    /// The records of what a change of a primary key does to its replicas, one in the Region of each. The state is the one
+    /// before it.
+    pub(super) fn synchronizations(
+        &self,
+        change: &Change,
+        state: &State,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let primary = change.synchronizes().and_then(|key| state.keys.get(key));
+        let replicas = primary.map(Key::replicas).unwrap_or_default();
+        let replicas = replicas.iter().filter_map(|arn| state.keys.get(arn));
+        let record = |key: &Key| Record {
+            // CloudTrail calls it so, though nobody called.
+            event_type: EventType::AwsApiCall,
+            request_id: Some(Guid::from_random(random_bytes(&*self.environment.random))),
+            response_elements: Some(key_element(key.arn.as_str())),
+            ..self.key_event("SynchronizeMultiRegionKey", key, now)
+        };
+        replicas.map(|key| record(key).to_json()).collect()
     }
 
     fn key_event(&self, name: &str, key: &Key, now: Timestamp) -> Record {

@@ -87,6 +87,16 @@ impl Call<'_> {
         Ok(self.ask(action, Subject::Role(role), None, None, decide).map(drop)?)
     }
 
+    /// The same for a call that is carried out in another place or for another key than this one says.
+    pub(crate) fn authorize_as(
+        &self,
+        action: &str,
+        arn: &str,
+        assumed: &Assumed,
+    ) -> Result<Authorized, Refusal> {
+        Ok(self.ask(action, Subject::Identity { arn }, None, Some(assumed), decide)?)
+    }
+
     /// Whether a policy would keep the caller from ever changing it again.
     pub(crate) fn is_locked_out_by(&self, policy: &KeyPolicy, arn: &KeyArn) -> bool {
         let subject = Subject::NewPolicy { arn, policy };

@@ -16,7 +16,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     let _cancelled_by = call.authorize("kms:CancelKeyDeletion", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone().into());
-    if key.deletion_date().is_none() {
+    if !key.is_pending_deletion() {
         let text = format!("{} is not pending deletion.", key.arn);
         return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
     }

@@ -183,6 +183,9 @@ impl Gathered<'_> {
                 self.add_text("KeyUsage", ConditionKey::CustomerMasterKeyUsage, "ENCRYPT_DECRYPT");
                 self.add_text("Origin", ConditionKey::KeyOrigin, "AWS_KMS");
                 self.add_flag("MultiRegion", ConditionKey::MultiRegion);
+                if self.call.sent.member::<bool>("MultiRegion") == Some(true) {
+                    self.context.add(&ConditionKey::MultiRegionKeyType, "PRIMARY");
+                }
                 self.add_bypass();
                 self.add_tags();
             }

@@ -14,7 +14,7 @@ use crate::material::{Material, WrappedMaterial};
 use crate::names::{KeyArn, KeyId};
 use crate::parameters::Description;
 use crate::reply::Reply;
-use crate::state::{Change, Key, KeyOrigin};
+use crate::state::{Change, Key, KeyOrigin, MultiRegion};
 use crate::tags::{Tag, read_tags};
 
 struct Request {
@@ -24,48 +24,48 @@ struct Request {
     policy: Option<KeyPolicy>,
     bypass_lockout_check: bool,
     tags: Option<Vec<Tag>>,
+    /// What was sent: a record tells it only then.
+    multi_region: Option<bool>,
 }
 
 impl Request {
     fn read(mut input: Input<'_>) -> Result<Self, Refusal> {
         let kind = SentKind::read(&mut input)?;
-        let origin = read_origin(&mut input)?;
+        let origin = read_origin(&mut input);
         let policy = input.optional_text("Policy", 1..=131_072);
         let (tags, tags_well) = read_tags(&mut input);
         let request = Self {
             kind: KeyKind::default(),
-            origin,
+            origin: KeyOrigin::AwsKms,
             description: Description::read(&mut input),
             policy: None,
             bypass_lockout_check: input.flag("BypassPolicyLockoutSafetyCheck"),
             tags,
+            multi_region: input.member("MultiRegion"),
         };
         let request = input.finish(request)?;
         tags_well?;
-        let policy = policy.as_deref().map(parse_policy).transpose()?;
-        Ok(Self { kind: kind.check()?, policy, ..request })
+        let (origin, policy) = (origin?, policy.as_deref().map(parse_policy).transpose()?);
+        Ok(Self { kind: kind.check()?, origin, policy, ..request })
     }
 }
 
-/// Reads where the material is to come from. Origins and keys that are not here are told apart from nonsense.
+/// Reads where the material is to come from. What is well and not here is refused when all else is read.
 fn read_origin(input: &mut Input<'_>) -> Result<KeyOrigin, Refusal> {
     const ORIGINS: &[&str] = &["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
-    let origin = input.choice("Origin", ORIGINS);
     let unsupported = |what: &str| {
-        let text = format!("{what} is not supported yet.");
+        let text = format!("{what} is not supported: there are no custom key stores here.");
         Err(Refusal::new(ErrorCode::UnsupportedOperationException, text))
     };
-    let origin = match origin {
-        None | Some("AWS_KMS") => KeyOrigin::AwsKms,
-        Some("EXTERNAL") => KeyOrigin::External,
-        Some(other) => return unsupported(&format!("Origin {other}")),
-    };
-    if input.flag("MultiRegion") {
-        return unsupported("MultiRegion");
-    }
-    match ["CustomKeyStoreId", "XksKeyId"].into_iter().find(|name| input.has(name)) {
-        Some(name) => unsupported(name),
-        None => Ok(origin),
+    let store = input.optional_text("CustomKeyStoreId", 1..=64).map(|_| "CustomKeyStoreId");
+    let key = input.optional_text("XksKeyId", 1..=128).map(|_| "XksKeyId");
+    match (input.choice("Origin", ORIGINS), store.or(key)) {
+        (Some(other), _) if !matches!(other, "AWS_KMS" | "EXTERNAL") => {
+            unsupported(&format!("Origin {other}"))
+        }
+        (_, Some(member)) => unsupported(member),
+        (Some("EXTERNAL"), None) => Ok(KeyOrigin::External),
+        _ => Ok(KeyOrigin::AwsKms),
     }
 }
 
@@ -76,8 +76,11 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         let _tagged_by = call.authorize_identity("kms:TagResource", "*")?;
     }
     facts.parameters = parameters(&request);
-    let Request { kind, origin, description, policy, bypass_lockout_check, tags } = request;
-    let id = KeyId::from_random(random_bytes(call.random));
+    let Request { kind, origin, description, policy, bypass_lockout_check, tags, multi_region } =
+        request;
+    let multi_region = multi_region == Some(true);
+    let random = random_bytes(call.random);
+    let id = if multi_region { KeyId::MultiRegion(random) } else { KeyId::from_random(random) };
     let arn = call.home().key_arn(id);
     if let Some(policy) = policy.as_ref().filter(|_| !bypass_lockout_check) {
         check_lockout(call, &arn, policy)?;
@@ -88,7 +91,8 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Chang
         KeyOrigin::External => None,
     };
     let attributes = (description, policy, tags.unwrap_or_default());
-    let key = Key::new(arn.clone(), call.now, kind, attributes, wrapped);
+    let mut key = Key::new(arn.clone(), call.now, kind, attributes, wrapped);
+    key.multi_region = multi_region.then(|| MultiRegion::of_primary(arn.place().region().clone()));
     let metadata = key.metadata();
     let reply = Reply::object(1024).nested("KeyMetadata", metadata.to_reply()).finish();
     facts.resources.push(arn.into());
@@ -109,7 +113,8 @@ fn new_material(call: &Call<'_>, spec: KeySpec, id: KeyId) -> Result<WrappedMate
 
 /// Defaults are filled in; what has no default is there only when it was sent.
 fn parameters(request: &Request) -> Vec<Fact> {
-    let Request { kind, origin, description, policy, bypass_lockout_check, tags } = request;
+    let Request { kind, origin, description, policy, bypass_lockout_check, tags, multi_region } =
+        request;
     let spec = kind.spec().as_str();
     let mut facts = vec![
         Fact::Description(description.clone()),
@@ -121,6 +126,7 @@ fn parameters(request: &Request) -> Vec<Fact> {
     ];
     facts.extend(policy.clone().map(Fact::Policy));
     facts.extend(tags.clone().map(Fact::Tags));
+    facts.extend(multi_region.map(Fact::MultiRegion));
     facts
 }
 

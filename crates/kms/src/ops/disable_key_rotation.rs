@@ -16,6 +16,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
+    key.check_not_replica()?;
     key.check_made_here()?;
     key.check_enabled()?;
     Ok((Reply::empty(), Change::RotationDisabled(key.arn.clone())))

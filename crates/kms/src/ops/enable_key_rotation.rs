@@ -20,6 +20,7 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     facts.parameters = vec![Fact::KeyId(reference), Fact::RotationPeriodInDays(days)];
     facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
+    key.check_not_replica()?;
     key.check_made_here()?;
     key.check_enabled()?;
     facts.elements.push(Fact::KeyArn(key.arn.clone()));

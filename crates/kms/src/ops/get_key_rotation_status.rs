@@ -22,7 +22,7 @@ pub(super) fn run(
     facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
     key.check_made_here()?;
-    let schedule = key.rotation.filter(|_| key.deletion_date().is_none());
+    let schedule = key.rotation.filter(|_| !key.is_pending_deletion());
     Ok(Reply::object(0)
         .json("KeyId", key.arn.as_str())
         .json("KeyRotationEnabled", schedule.is_some())

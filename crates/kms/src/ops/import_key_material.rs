@@ -2,7 +2,7 @@
 //!
 //! A symmetric key may get several, one after the other: the first is current at once, a later one waits for
 //! `RotateKeyOnDemand`. Every other key has one material for life. Material that was there before comes back only as the
-//! same bytes, which its id shows.
+//! same bytes, which its id shows. So does the material of a replica: its places are those of the primary key's materials.
 
 use keytrail_event::Timestamp;
 use zeroize::Zeroizing;
@@ -158,6 +158,9 @@ fn check_place(key: &Key, request: &Request, id: MaterialId) -> Result<(), Refus
         return incorrect("The key material is not the one that KeyMaterialId names.");
     }
     let known = key.materials.find(id).is_some();
+    // A replica is told which material it is to have, and has not seen it yet.
+    let unseen = |material: &KeyMaterial| material.import.is_none() && material.wrapped().is_none();
+    let is_empty_place = key.materials.find(id).is_some_and(unseen);
     let first = key.materials.current().is_none();
     let default = if first { ImportType::New } else { ImportType::Existing };
     match request.kind.unwrap_or(default) {
@@ -165,7 +168,11 @@ fn check_place(key: &Key, request: &Request, id: MaterialId) -> Result<(), Refus
         ImportType::Existing => {
             incorrect("The key material is not one that was imported into this key before.")
         }
-        ImportType::New if first => Ok(()),
+        ImportType::New if first || is_empty_place => Ok(()),
+        // What a replica has comes from its primary key.
+        ImportType::New if key.is_replica() => {
+            incorrect("The key material is not that of the multi-Region primary key.")
+        }
         ImportType::New => match key.materials.waiting().map(KeyMaterial::id) {
             Some(waiting) if waiting == id => Ok(()),
             _ if known => incorrect("The key material was imported into this key before."),

@@ -48,7 +48,7 @@ pub(super) fn run(call: &Call<'_>, input: Input<'_>, facts: &mut Facts) -> Resul
     let rest = rest.filter(|material| all || material.rotation.is_some());
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     let page = Page::take(rest, limit, |material| material.id().to_string());
-    Ok(page.reply("Rotations", |material| entry(key, material)))
+    Ok(page.reply("Rotations", |material| entry(call, key, material)))
 }
 
 fn place_behind(key: &Key, marker: Option<&Marker>) -> Result<usize, Refusal> {
@@ -59,9 +59,12 @@ fn place_behind(key: &Key, marker: Option<&Marker>) -> Result<usize, Refusal> {
     last.map(|last| last + 1).ok_or_else(invalid)
 }
 
-fn entry(key: &Key, material: &KeyMaterial) -> Reply {
+fn entry(call: &Call<'_>, key: &Key, material: &KeyMaterial) -> Reply {
     let is = |other: Option<&KeyMaterial>| other.is_some_and(|other| other.id() == material.id());
     let state = match () {
+        () if is(key.materials.waiting()) && !key.is_ready_to_rotate(call.state) => {
+            "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+        }
         () if is(key.materials.waiting()) => "PENDING_ROTATION",
         () if is(key.materials.current()) => "CURRENT",
         () => "NON_CURRENT",

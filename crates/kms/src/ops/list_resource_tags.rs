@@ -35,9 +35,5 @@ pub(super) fn run(
     let rest =
         tags.into_iter().filter(|tag| behind.as_ref().is_none_or(|behind| tag.tag_key > *behind));
     let page = Page::take(rest, limit.unwrap_or(LIMIT_MAX), |tag: &&Tag| tag.tag_key.clone());
-    Ok(page.reply("Tags", |tag| {
-        Reply::object(0)
-            .json("TagKey", tag.tag_key.as_str())
-            .json("TagValue", tag.tag_value.as_str())
-    }))
+    Ok(page.reply("Tags", |tag| tag.to_reply()))
 }

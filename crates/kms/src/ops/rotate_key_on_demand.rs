@@ -1,5 +1,5 @@
 //! `RotateKeyOnDemand`: a new material now, whatever the schedule says, which goes on as before. A key with
-//! imported material takes the one that waits for it.
+//! imported material takes the one that waits for it, in all keys of a family: each of them must have it by then.
 //!
 //! As with AWS the call only begins it. The rotation itself is the service's, with a record of its own that stands right
 //! behind this one (`engine::due`).
@@ -24,10 +24,18 @@ pub(super) fn run(call: &Call<'_>, mut input: Input<'_>, facts: &mut Facts) -> C
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone().into());
     key.check_rotates()?;
+    key.check_not_replica()?;
     key.check_enabled()?;
     check_alone(call, key)?;
     if key.origin == KeyOrigin::External && key.materials.waiting().is_none() {
         let text = format!("No available key material pending rotation for the key: {}.", key.arn);
+        return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
+    }
+    if key.origin == KeyOrigin::External && !key.is_ready_to_rotate(call.state) {
+        let text = format!(
+            "The key material pending rotation for the key {} is not imported into all of its replicas.",
+            key.arn
+        );
         return Err(Refusal::new(ErrorCode::KMSInvalidStateException, text));
     }
     if key.materials.rotations_on_demand() >= call.quotas.on_demand_rotations {

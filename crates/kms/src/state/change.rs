@@ -4,7 +4,7 @@
 //! In a replay the same check finds a change that does not belong there.
 
 use keytrail_auth::{AccessKeyId, KeyPolicy};
-use keytrail_event::Timestamp;
+use keytrail_event::{Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -31,6 +31,18 @@ pub(crate) enum Change {
         offset_seconds: u64,
     },
     KeyCreated(Box<Key>),
+    /// This replica comes to its primary key.
+    KeyReplicated(Box<Key>),
+    /// The primary key becomes a replica, and the replica in that Region the primary key.
+    PrimaryRegionUpdated {
+        key: KeyArn,
+        region: Region,
+    },
+    /// Of a primary key: its waiting time begins when it has no replicas any more.
+    ReplicaDeletionAwaited {
+        key: KeyArn,
+        days: u32,
+    },
     KeyEnabled(KeyArn),
     KeyDisabled(KeyArn),
     KeyPolicyPut {
@@ -46,6 +58,12 @@ pub(crate) enum Change {
     DeletionCancelled(KeyArn),
     /// Takes the key's materials and aliases with it.
     KeyDeleted(KeyArn),
+    /// The same, at this date.
+    ReplicaDeleted {
+        key: KeyArn,
+        #[serde(with = "unix_nanos")]
+        date: Timestamp,
+    },
     RotationEnabled {
         key: KeyArn,
         schedule: RotationSchedule,
@@ -125,6 +143,24 @@ impl Change {
             Self::Founded { .. } => state.changes == 0,
             Self::ClockMoved { offset_seconds } => *offset_seconds > state.clock_offset_seconds,
             Self::KeyCreated(key) => !state.keys.contains_key(&key.arn),
+            Self::KeyReplicated(key) => {
+                let family = state.family(&key.arn);
+                let primary =
+                    key.multi_region.as_ref().map(|family| key.in_region(&family.primary));
+                let primary = primary.and_then(|primary| state.keys.get(&primary));
+                family == [key.arn.clone()]
+                    && !state.keys.contains_key(&key.arn)
+                    && primary.is_some_and(|primary| !primary.is_replica())
+            }
+            Self::PrimaryRegionUpdated { key, region } => {
+                let family = state.keys.get(key).filter(|key| !key.is_replica());
+                let family = family.and_then(|key| key.multi_region.as_ref());
+                family.is_some_and(|family| family.replicas.contains(region))
+            }
+            Self::ReplicaDeletionAwaited { key, .. } => {
+                state.keys.get(key).is_some_and(|key| !key.replicas().is_empty())
+            }
+            Self::ReplicaDeleted { key, .. } => state.keys.get(key).is_some_and(Key::is_replica),
             Self::KeyEnabled(key)
             | Self::KeyDisabled(key)
             | Self::KeyPolicyPut { key, .. }
@@ -169,7 +205,7 @@ impl Change {
     /// before it.
     pub(crate) fn ends(&self, state: &State) -> Vec<MaterialKeyId> {
         let (key, which) = match self {
-            Self::KeyDeleted(key) => (key, None),
+            Self::KeyDeleted(key) | Self::ReplicaDeleted { key, .. } => (key, None),
             Self::MaterialDeleted { key, material: Some(id) } => (key, Some(*id)),
             // Into a place that was not empty.
             Self::MaterialImported { key, material, .. } => (key, Some(material.id)),
@@ -178,7 +214,18 @@ impl Change {
         let materials = state.keys.get(key).map(|key| key.materials.iter());
         let wrapped = materials.into_iter().flatten().filter_map(KeyMaterial::wrapped);
         let ended = wrapped.filter(|wrapped| which.is_none_or(|id| wrapped.id == id));
-        ended.map(|wrapped| wrapped.under).collect()
+        state.not_shared(key, ended.map(|wrapped| wrapped.under).collect())
+    }
+
+    /// The key whose replicas get another rotation schedule or another material by this change.
+    pub(crate) fn synchronizes(&self) -> Option<&KeyArn> {
+        match self {
+            Self::RotationEnabled { key, .. }
+            | Self::RotationDisabled(key)
+            | Self::KeyRotated { key, .. }
+            | Self::ImportedKeyRotated { key, .. } => Some(key),
+            _ => None,
+        }
     }
 
     /// Whether the earliest thing that is due may be another one after this change.
@@ -190,6 +237,9 @@ impl Change {
                 | Self::DeletionScheduled { .. }
                 | Self::DeletionCancelled(_)
                 | Self::KeyDeleted(_)
+                | Self::ReplicaDeleted { .. }
+                | Self::ReplicaDeletionAwaited { .. }
+                | Self::PrimaryRegionUpdated { .. }
                 | Self::RotationEnabled { .. }
                 | Self::RotationDisabled(_)
                 | Self::RotationRequested { .. }
@@ -217,33 +267,42 @@ impl State {
             Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {
                 self.set_state(&key, KeyState::Disabled);
             }
+            Change::KeyReplicated(replica) => self.add_replica(*replica),
+            Change::PrimaryRegionUpdated { key, region } => self.move_primary(&key, &region),
+            Change::ReplicaDeletionAwaited { key, days } => {
+                self.set_state(&key, KeyState::PendingReplicaDeletion { days });
+            }
             Change::DeletionScheduled { key, date } => {
                 self.set_state(&key, KeyState::PendingDeletion { date });
             }
             Change::KeyPolicyPut { key, policy } => self.alter(&key, |key| key.policy = policy),
-            Change::KeyDeleted(key) => {
-                self.keys.remove(&key);
-                self.aliases.retain(|_, alias| alias.target != key);
-                self.grants.remove_key(&key);
+            Change::KeyDeleted(key) => self.delete_key(&key),
+            Change::ReplicaDeleted { key, date } => {
+                self.remove_from_family(&key, date);
+                self.delete_key(&key);
             }
             Change::GrantCreated { key, grant } => self.grants.insert(key, *grant),
             Change::GrantEnded { key, grant } => self.grants.remove(&key, &grant),
             Change::RotationEnabled { key, schedule } => {
-                self.alter(&key, |key| key.rotation = Some(schedule));
+                self.alter_family(&key, |key| key.rotation = Some(schedule));
             }
-            Change::RotationDisabled(key) => self.alter(&key, |key| key.rotation = None),
+            Change::RotationDisabled(key) => self.alter_family(&key, |key| key.rotation = None),
             Change::RotationRequested { key, date } => {
                 self.alter(&key, |key| key.rotation_requested = Some(date));
             }
-            Change::KeyRotated { key, material } => self.alter(&key, |key| key.rotate(material)),
+            Change::KeyRotated { key, material } => {
+                self.alter_family(&key, |key| key.rotate(material.clone()));
+            }
             Change::ImportedKeyRotated { key, rotation } => {
-                self.alter(&key, |key| key.rotate_to_waiting(rotation));
+                self.alter_family(&key, |key| key.rotate_to_waiting(rotation));
             }
             Change::MaterialImported { key, material, import } => {
                 self.alter(&key, |key| key.import(*material, import));
+                self.mirror_waiting(&key);
             }
             Change::MaterialDeleted { key, material } => {
                 self.alter(&key, |key| key.delete_material(material));
+                self.mirror_waiting(&key);
             }
             Change::AliasCreated { arn, alias } => drop(self.aliases.insert(arn, alias)),
             Change::AliasUpdated { arn, target, date } => {
@@ -264,12 +323,18 @@ impl State {
         }
     }
 
+    fn delete_key(&mut self, key: &KeyArn) {
+        self.keys.remove(key);
+        self.aliases.retain(|_, alias| alias.target != *key);
+        self.grants.remove_key(key);
+    }
+
     fn set_state(&mut self, key: &KeyArn, state: KeyState) {
         self.alter(key, |key| key.state = state);
     }
 
     /// Alters a key, which is there: the change was checked.
-    fn alter(&mut self, key: &KeyArn, how: impl FnOnce(&mut Key)) {
+    pub(super) fn alter(&mut self, key: &KeyArn, how: impl FnOnce(&mut Key)) {
         if let Some(key) = self.keys.get_mut(key) {
             how(key);
         }

@@ -24,6 +24,8 @@ pub(crate) enum Status {
     Enabled,
     Disabled,
     PendingDeletion,
+    /// It is to be deleted when its replicas are gone.
+    PendingReplicaDeletion,
     /// Imported material is missing.
     PendingImport,
 }
@@ -40,6 +42,7 @@ impl Key {
     pub(crate) fn status(&self) -> Status {
         match self.state {
             KeyState::PendingDeletion { .. } => Status::PendingDeletion,
+            KeyState::PendingReplicaDeletion { .. } => Status::PendingReplicaDeletion,
             _ if !self.materials.are_complete() => Status::PendingImport,
             KeyState::Enabled => Status::Enabled,
             KeyState::Disabled => Status::Disabled,
@@ -99,8 +102,11 @@ impl Key {
 
     /// Drops material. With the one that waited goes the rotation to it.
     pub(super) fn delete_material(&mut self, id: Option<MaterialId>) {
-        if let Some(id) = id {
-            self.materials.delete(id);
+        match id {
+            // The place of material that waits is the primary key's to give up.
+            Some(id) if self.is_replica() => self.materials.empty(id),
+            Some(id) => self.materials.delete(id),
+            None => {}
         }
         if self.origin == KeyOrigin::External && self.materials.waiting().is_none() {
             self.rotation_requested = None;
@@ -131,6 +137,7 @@ impl Status {
             Self::Enabled => "Enabled",
             Self::Disabled => "Disabled",
             Self::PendingDeletion => "PendingDeletion",
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
             Self::PendingImport => "PendingImport",
         }
     }

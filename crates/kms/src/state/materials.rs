@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Due, DueAt, maybe_unix_nanos, unix_nanos};
 use crate::material::{MaterialId, WrappedMaterial};
+use crate::material_keys::MaterialKeyId;
 use crate::parameters::MaterialDescription;
 
 const NANOS_PER_DAY: u64 = 86_400 * 1_000_000_000;
@@ -116,6 +117,32 @@ impl Materials {
         self.lasting.iter().filter(|material| material.rotation.is_some_and(on_demand)).count()
     }
 
+    /// The material keys that they are sealed under.
+    pub(crate) fn material_keys(&self) -> impl Iterator<Item = MaterialKeyId> {
+        self.iter().filter_map(KeyMaterial::wrapped).map(|wrapped| wrapped.under)
+    }
+
+    /// The same places with nothing in them: what a replica of a key with imported material begins with.
+    pub(crate) fn places(&self) -> Self {
+        let empty = |material: &KeyMaterial| KeyMaterial {
+            held: Held::Absent(material.id()),
+            rotation: material.rotation,
+            import: None,
+        };
+        Self {
+            lasting: self.lasting.iter().map(empty).collect(),
+            waiting: self.waiting.as_ref().map(empty),
+        }
+    }
+
+    /// Has a place for the material that waits in the primary key, or none.
+    pub(super) fn mirror_waiting(&mut self, waiting: Option<MaterialId>) {
+        if self.waiting.as_ref().map(KeyMaterial::id) != waiting {
+            let place = |id| KeyMaterial { held: Held::Absent(id), rotation: None, import: None };
+            self.waiting = waiting.map(place);
+        }
+    }
+
     /// The first date on which one of them is deleted.
     pub(crate) fn first_expiry(&self) -> Option<DueAt> {
         let expiry = |material: &KeyMaterial| {
@@ -153,11 +180,17 @@ impl Materials {
         }
     }
 
-    /// Drops the bytes of a material. One that never encrypted leaves no place behind.
-    pub(super) fn delete(&mut self, id: MaterialId) {
-        if let Some(place) = self.lasting.iter_mut().find(|place| place.id() == id) {
+    /// Drops the bytes of a material, and leaves its place.
+    pub(super) fn empty(&mut self, id: MaterialId) {
+        let places = self.lasting.iter_mut().chain(&mut self.waiting);
+        if let Some(place) = places.into_iter().find(|place| place.id() == id) {
             place.held = Held::Absent(id);
         }
+    }
+
+    /// The same; one that never encrypted leaves no place behind.
+    pub(super) fn delete(&mut self, id: MaterialId) {
+        self.empty(id);
         self.waiting.take_if(|waiting| waiting.id() == id);
     }
 }

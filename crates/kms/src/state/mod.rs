@@ -10,6 +10,7 @@ mod identities;
 mod import;
 mod kind;
 mod materials;
+mod multi_region;
 mod roles;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub(crate) use import::{Expiration, KeyOrigin, Status};
 pub(crate) use materials::{
     Import, KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule,
 };
+pub(crate) use multi_region::MultiRegion;
 pub(crate) use roles::{Role, RoleChange};
 
 /// The whole state of one engine.
@@ -96,6 +98,9 @@ pub(crate) struct Key {
     /// When somebody asked for a rotation that is not done yet.
     #[serde(default, with = "maybe_unix_nanos")]
     pub(crate) rotation_requested: Option<Timestamp>,
+    /// Its relatives, if it is a multi-Region key.
+    #[serde(default)]
+    pub(crate) multi_region: Option<MultiRegion>,
 }
 
 /// What people made of a key
@@ -108,6 +113,11 @@ pub(crate) enum KeyState {
         /// When the key is deleted.
         #[serde(with = "unix_nanos")]
         date: Timestamp,
+    },
+    /// A primary key that is to be deleted, and has replicas: its waiting time begins when the last of them is gone.
+    PendingReplicaDeletion {
+        /// How long it is.
+        days: u32,
     },
 }
 
@@ -265,6 +275,7 @@ impl Key {
             materials: material.map(Materials::first).unwrap_or_default(),
             rotation: None,
             rotation_requested: None,
+            multi_region: None,
         }
     }
 
@@ -323,9 +334,11 @@ impl Key {
                 let rotation = |date, kind| at(date, Due::Rotation(kind));
                 on_demand =
                     self.rotation_requested.map(|date| rotation(date, RotationKind::OnDemand));
-                automatic = self.rotation.map(|plan| rotation(plan.next, RotationKind::Automatic));
+                // A replica rotates with its primary key.
+                let own = self.rotation.filter(|_| !self.is_replica());
+                automatic = own.map(|plan| rotation(plan.next, RotationKind::Automatic));
             }
-            Status::Disabled | Status::PendingImport => {}
+            Status::Disabled | Status::PendingImport | Status::PendingReplicaDeletion => {}
         }
         let dues = [self.materials.first_expiry(), deletion, on_demand, automatic];
         dues.into_iter().flatten().min_by_key(|due| due.date)
@@ -351,27 +364,35 @@ impl Key {
                 ErrorCode::DisabledException,
                 format!("{} is disabled.", self.arn),
             )),
-            Status::PendingDeletion => self.check_not_pending(),
+            Status::PendingDeletion | Status::PendingReplicaDeletion => self.check_not_pending(),
             Status::PendingImport => self.check_imported(),
         }
     }
 
     /// Refuses if the key is waiting for its deletion.
     pub(crate) fn check_not_pending(&self) -> Result<(), Refusal> {
-        match self.state {
-            KeyState::PendingDeletion { .. } => {
-                let text = format!("{} is pending deletion.", self.arn);
-                Err(Refusal::new(ErrorCode::KMSInvalidStateException, text))
+        let text = match self.state {
+            KeyState::PendingDeletion { .. } => format!("{} is pending deletion.", self.arn),
+            KeyState::PendingReplicaDeletion { .. } => {
+                format!("{} is pending replica deletion.", self.arn)
             }
-            KeyState::Enabled | KeyState::Disabled => Ok(()),
-        }
+            KeyState::Enabled | KeyState::Disabled => return Ok(()),
+        };
+        Err(Refusal::new(ErrorCode::KMSInvalidStateException, text))
+    }
+
+    /// Whether it is to be deleted, now or after its replicas.
+    pub(crate) fn is_pending_deletion(&self) -> bool {
+        self.check_not_pending().is_err()
     }
 
     /// When it is to be deleted, if it is.
     pub(crate) fn deletion_date(&self) -> Option<Timestamp> {
         match self.state {
             KeyState::PendingDeletion { date } => Some(date),
-            KeyState::Enabled | KeyState::Disabled => None,
+            KeyState::Enabled | KeyState::Disabled | KeyState::PendingReplicaDeletion { .. } => {
+                None
+            }
         }
     }
 
@@ -384,14 +405,26 @@ impl Key {
             description: self.description.as_str().to_owned(),
             key_state: self.status().as_str(),
             deletion_date: self.deletion_date(),
+            pending_window_days: match self.state {
+                KeyState::PendingReplicaDeletion { days } => Some(days),
+                _ => None,
+            },
             origin: self.origin,
             expiration: self.expiration(),
+            multi_region: self.multi_region.clone(),
             current_key_material_id: self
                 .material_id()
                 .filter(|_| self.is_symmetric())
                 .map(|id| id.to_string()),
         }
     }
+}
+
+/// The end of a waiting time that begins at `date`.
+pub(crate) fn days_after(date: Timestamp, days: u32) -> Timestamp {
+    const NANOS_PER_DAY: u64 = 86_400 * 1_000_000_000;
+    let wait = u64::from(days) * NANOS_PER_DAY;
+    Timestamp::from_unix_nanos(date.unix_nanos().saturating_add(wait))
 }
 
 /// Times as nanoseconds since 1970.

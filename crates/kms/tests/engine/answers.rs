@@ -406,11 +406,7 @@ fn keys_that_cannot_be_made_are_refused() {
     for (input, expected) in [
         (
             json!({"Origin": "AWS_CLOUDHSM"}),
-            "UnsupportedOperationException: Origin AWS_CLOUDHSM is not supported yet.",
-        ),
-        (
-            json!({"MultiRegion": true}),
-            "UnsupportedOperationException: MultiRegion is not supported yet.",
+            "UnsupportedOperationException: Origin AWS_CLOUDHSM is not supported: there are no custom key stores here.",
         ),
         (
             json!({"KeyUsage": "SIGN_VERIFY"}),
@@ -443,12 +439,6 @@ fn keys_that_cannot_be_made_are_refused() {
 fn what_is_not_here_is_said_plainly() {
     let bench = Bench::new();
     let key = bench.key();
-    check_refused(
-        &bench,
-        "UpdatePrimaryRegion",
-        &json!({}),
-        "UnsupportedOperationException: UpdatePrimaryRegion is not supported yet.",
-    );
     check_refused(&bench, "encrypt", &json!({}), "UnknownOperationException");
     check_refused(&bench, "CreateUser", &json!({}), "UnknownOperationException");
     let input = json!({"KeyId": key, "Plaintext": HELLO, "GrantTokens": ["x"]});

@@ -9,6 +9,7 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keytrail_kms::Caller;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, DAY_NS, HELLO, arn, call, check_refused, text};
@@ -49,10 +50,26 @@ impl Parameters {
         Self::with(bench, key, "RSAES_OAEP_SHA_256", "RSA_2048")
     }
 
+    /// For a key in the Region of this caller.
+    pub(crate) fn to(bench: &Bench, caller: &Caller, key: &str) -> Self {
+        Self::made(bench, caller, key, "RSAES_OAEP_SHA_256", "RSA_2048")
+    }
+
     fn with(bench: &Bench, key: &str, algorithm: &'static str, spec: &str) -> Self {
+        Self::made(bench, &bench.root(), key, algorithm, spec)
+    }
+
+    fn made(
+        bench: &Bench,
+        caller: &Caller,
+        key: &str,
+        algorithm: &'static str,
+        spec: &str,
+    ) -> Self {
         let input = json!({"KeyId": key, "WrappingAlgorithm": algorithm, "WrappingKeySpec": spec});
-        let answer = call(bench, "GetParametersForImport", &input);
-        assert_eq!(answer["KeyId"], arn(key));
+        let input = input.to_string();
+        let answer = bench.call_as(caller, "GetParametersForImport", &input).unwrap();
+        assert_eq!(answer["KeyId"], arn(key).replace("us-east-1", caller.region().as_str()));
         Self {
             key: key.to_owned(),
             algorithm,
@@ -75,7 +92,7 @@ impl Parameters {
         request
     }
 
-    fn new_one(&self, material: &[u8]) -> Value {
+    pub(crate) fn new_one(&self, material: &[u8]) -> Value {
         let mut request = self.request(material);
         request["ImportType"] = json!("NEW_KEY_MATERIAL");
         request

@@ -12,6 +12,7 @@
 //! - `model`: every member of every request, spoiled in every way that the API model forbids.
 //! - `permissions`: who may do what, and what a refused caller learns.
 //! - `places`: Regions of an account are apart, and may become more.
+//! - `multi_region`: related keys, what they share and what they do not, and the end of them.
 //! - `policy_suite`: the policy suite of `auth`, by real calls, rehearsals and `policy check`.
 //! - `grants`: who is let in by one, who may end one, and what a token is worth.
 //! - `quotas`: those that can be set, and what is counted for them.
@@ -34,6 +35,7 @@ mod import;
 mod last_use;
 mod management;
 mod model;
+mod multi_region;
 mod permissions;
 mod places;
 mod policy_suite;

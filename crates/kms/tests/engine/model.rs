@@ -191,9 +191,6 @@ fn check(
         return wrong("", "was a server error");
     }
     let (code, message) = (refused.code().as_str(), refused.message().unwrap_or_default());
-    if code == "UnsupportedOperationException" && message.ends_with("is not supported yet.") {
-        return None;
-    }
     let place = format!("{}{}", member[..1].to_lowercase(), &member[1..]);
     let fits = match fault {
         Fault::Type => code == "SerializationException",

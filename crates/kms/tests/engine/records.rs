@@ -10,7 +10,7 @@ use keytrail_kms::{AssumeRoleRequest, CreateRoleRequest};
 use serde_json::{Value, json};
 
 use crate::import;
-use crate::support::{Bench, DAY_NS, HELLO, arn, call, text};
+use crate::support::{Bench, DAY_NS, HELLO, arn, call, text, with};
 
 /// Compares the last record with its file.
 #[track_caller]
@@ -378,6 +378,40 @@ fn records_of_names_and_tags() {
     check(&bench, "delete-custom-key-store");
 }
 
+/// Compares the last record and the ones before it with their files, the oldest first.
+#[track_caller]
+fn check_last(bench: &Bench, names: &[&str]) {
+    let ledger = bench.ledger();
+    let records = ledger.records();
+    for (record, name) in records[records.len() - names.len()..].iter().zip(names) {
+        check_text(std::str::from_utf8(record).unwrap(), name);
+    }
+}
+
+#[test]
+fn records_of_multi_region_keys() {
+    let bench = Bench::new();
+    let created = call(&bench, "CreateKey", &json!({"MultiRegion": true}));
+    check(&bench, "create-key-multi-region");
+    let key = json!({"KeyId": created["KeyMetadata"]["KeyId"]});
+    call(&bench, "ReplicateKey", &with(&key, json!({"ReplicaRegion": "eu-west-1"})));
+    check_last(&bench, &["replicate-key-creation", "replicate-key"]);
+    let tags = json!([{"TagKey": "Purpose", "TagValue": "Test"}]);
+    let more = json!({"ReplicaRegion": "ap-southeast-2", "Description": "far", "Tags": tags});
+    call(&bench, "ReplicateKey", &with(&key, more));
+    check_last(&bench, &["replicate-key-with-tags-creation", "replicate-key-with-tags"]);
+    call(&bench, "EnableKeyRotation", &key);
+    check_last(&bench, &["synchronize-multi-region-key", "enable-key-rotation-multi-region"]);
+    call(&bench, "ScheduleKeyDeletion", &key);
+    check(&bench, "schedule-key-deletion-multi-region");
+    call(&bench, "CancelKeyDeletion", &key);
+    call(&bench, "EnableKey", &key);
+    call(&bench, "UpdatePrimaryRegion", &with(&key, json!({"PrimaryRegion": "eu-west-1"})));
+    check_last(&bench, &["update-primary-region-there", "update-primary-region"]);
+    refuse(&bench, "UpdatePrimaryRegion", &with(&key, json!({"PrimaryRegion": "eu-west-1"})));
+    check(&bench, "update-primary-region-of-a-replica");
+}
+
 #[test]
 fn records_of_rotation() {
     let bench = Bench::new();
@@ -501,8 +535,6 @@ fn records_of_refusals() {
     check(&bench, "malformed");
     refuse(&bench, "NoSuchOperation", &json!({}));
     check(&bench, "unknown-operation");
-    refuse(&bench, "UpdatePrimaryRegion", &json!({}));
-    check(&bench, "unsupported-operation");
     bench.engine().delete_user(&bench.root(), "alice").unwrap();
     bench.call_as(&alice, "ListKeys", "{}").unwrap_err();
     check(&bench, "unrecognized-client");
@@ -649,6 +681,19 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         "schedule-key-deletion",
         "ct-schedule-key-deletion.0",
         &["responseElements.pendingWindowInDays: number"],
+    ),
+    ("replicate-key", "ct-replicate-key.0", &[]),
+    ("synchronize-multi-region-key", "ct-synchronize-multi-region-key.0", KEY_ARN_SINCE_2022),
+    ("update-primary-region", "ct-update-primary-region.0", KEY_ARN_SINCE_2022),
+    (
+        "update-primary-region-there",
+        "ct-update-primary-region.1",
+        &[
+            "responseElements: null",
+            "responseElements.keyId: text",
+            "resources.accountId: text",
+            "resources.ARN: text",
+        ],
     ),
     ("sign", "ct-sign.0", &[]),
     ("verify", "ct-verify.0", &[]),

@@ -166,7 +166,9 @@ impl Bench {
 pub(crate) fn config() -> Config {
     Config {
         account: "111122223333".parse().unwrap(),
-        regions: ["us-east-1", "eu-west-1"].map(|region| region.parse().unwrap()).to_vec(),
+        regions: ["us-east-1", "eu-west-1", "ap-southeast-2"]
+            .map(|it| it.parse().unwrap())
+            .to_vec(),
         origin: Origin::new("test.example/keytrail").unwrap(),
     }
 }
