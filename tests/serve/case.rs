@@ -23,7 +23,7 @@
 //! repeat = 25                                     # so many times, and all the same; ${n} counts from 1
 //!
 //! answer = { KeyId = "${arn}" }                   # members that the answer has at least, see below
-//! text = "…"                                      # exactly what `aws` prints
+//! text = "…"                                      # what `aws` prints, whole
 //! error = "DisabledException: ${arn} is disabled." # instead: the error, whole; a code alone comes without a message
 //! client_error = "SSL validation failed for …"    # instead: what the client says by itself, without an answer
 //! save = { key = "KeyMetadata.KeyId" }            # ${key} from here on; items of lists by number: Keys.0.KeyId

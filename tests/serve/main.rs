@@ -197,3 +197,8 @@ fn each_region_has_its_own_keys() {
 fn conditions_of_policies_hold_or_do_not() {
     run("conditions");
 }
+
+#[test]
+fn what_people_type_into_the_cli_works() {
+    run("cli");
+}
