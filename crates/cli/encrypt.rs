@@ -28,7 +28,8 @@ Examples:
 
 The file is encrypted under a data key of its own, made with GenerateDataKey; that and an Encrypt for each further key
 are in the ledger, with the encryption context. Any one of the keys opens the message. The context is not secret: it is
-in the message's header, and in the records of everybody who opens it. AWS's SDKs and its aws-encryption-cli read it too.")]
+in the message's header, and in the records of everybody who opens it. AWS's SDKs and its aws-encryption-cli read it too;
+they are what to use while `keytrail serve` has the data directory.")]
 pub(crate) struct Arguments {
     /// The file, or - for standard input
     file: PathBuf,

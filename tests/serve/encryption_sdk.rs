@@ -292,3 +292,45 @@ fn messages_of_awss_encryption_sdk_open_on_the_command_line() {
     }
     assert_eq!(endpoint.keytrail(&["verify"])["verdict"], "OK");
 }
+
+#[test]
+fn a_multi_region_key_opens_in_one_region_what_it_encrypted_in_another() {
+    let (mut endpoint, mut sdk) = (Endpoint::in_regions(&[REGION, "eu-west-1"]), Sdk::start());
+    let (here, there) = (At::root(&endpoint), At { region: "eu-west-1", ..At::root(&endpoint) });
+    let primary = sdk.key(&here, &json!({"MultiRegion": true}));
+    let input = json!({"KeyId": primary, "ReplicaRegion": there.region});
+    let replica = sdk.call(&here, "replicate_key", &input)["ReplicaKeyMetadata"]["Arn"].clone();
+    assert_eq!(replica, primary.replace(here.region, there.region));
+
+    let data = text(10_000);
+    let (_, seen) = endpoint.records_from(0);
+    let sealed = sdk.ask(
+        &here,
+        json!({
+            "do": "encrypt", "keyring": {"kind": "mrk", "key": primary}, "input": STANDARD.encode(&data),
+            "context": CONTEXT.json(),
+        }),
+    );
+    for keyring in [json!({"kind": "mrk", "key": replica}), json!({"kind": "mrk-discovery"})] {
+        assert_eq!(sdk.decrypt(&there, &keyring, &bytes(&sealed)).as_ref(), Ok(&data), "{keyring}");
+    }
+    let (records, _) = endpoint.records_from(seen);
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            assert_eq!(record["requestParameters"]["encryptionContext"], sealed["context"]);
+            [&record["eventName"], &record["awsRegion"]].map(|value| value.as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [["GenerateDataKey", REGION], ["Decrypt", "eu-west-1"], ["Decrypt", "eu-west-1"]]
+    );
+
+    // The same message on the command line, by the replica alone.
+    endpoint.stop();
+    fs::write(endpoint.folder().join("message"), bytes(&sealed)).unwrap();
+    let replica = replica.as_str().unwrap();
+    endpoint.keytrail(&["decrypt", "message", "--output", "file", "--key", replica]);
+    assert_eq!(fs::read(endpoint.folder().join("file")).unwrap(), data);
+}

@@ -41,6 +41,14 @@ impl Endpoint {
         endpoint
     }
 
+    /// With these Regions.
+    pub(crate) fn in_regions(regions: &[&str]) -> Self {
+        let flags: Vec<&str> = regions.iter().flat_map(|region| ["--region", region]).collect();
+        let mut endpoint = Self::initialized(&flags);
+        endpoint.serve(&[]);
+        endpoint
+    }
+
     /// As a session wants it.
     pub(crate) fn of(session: &Session) -> Self {
         let flags = |flags: &'_ [String]| flags.to_vec();
