@@ -378,16 +378,32 @@ fn shown(text: &str) -> String {
 /// A JSON string of base64. Nearly always it has no escapes and is decoded in place.
 fn decode(json: &str) -> Option<Zeroizing<Vec<u8>>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    let unescaped = if inner.contains('\\') {
-        Some(Zeroizing::new(serde_json::from_str::<String>(json).ok()?))
-    } else {
-        None
-    };
+    let unescaped = if inner.contains('\\') { Some(unescape(inner)?) } else { None };
     let text = unescaped.as_ref().map_or(inner, |text| text.as_str());
     // Sized before decoding: growing would leave copies of a plaintext in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
     STANDARD.decode_vec(text, &mut bytes).ok()?;
     Some(bytes)
+}
+
+/// Takes back the escapes that base64 can be written with: many an encoder writes `\/`, and any character may be `\uXXXX`.
+/// Done here and not by the parser, whose buffer would keep a plaintext in freed memory. The JSON around it is well-formed.
+fn unescape(inner: &str) -> Option<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let (letter, behind) = if let Some(behind) = escape.strip_prefix('/') {
+            ('/', behind)
+        } else {
+            let (digits, behind) = escape.strip_prefix('u')?.split_at_checked(4)?;
+            (char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, behind)
+        };
+        text.push(letter);
+        rest = behind;
+    }
+    text.push_str(rest);
+    Some(text)
 }
 
 /// Bytes from base64, of a value that is no secret.
@@ -488,6 +504,29 @@ mod tests {
 
     const GOOD: &str = r#"{"KeyId":"k","KeySpec":"AES_128","NumberOfBytes":1,"DryRun":true,"Plaintext":"aGVsbG8=",
         "EncryptionContext":{"a":"b"},"AliasName":"abc","Unknown":[1,{}]}"#;
+
+    /// As `serde_json` reads it, which is what everything else is read by.
+    #[test]
+    fn base64_may_be_written_in_escapes() {
+        for escaped in [
+            r#""aGVs/+8=""#,
+            r#""aGVs\/+8=""#,
+            r#""\u0061GVs\u002f\u002B8=""#,
+            r#""\/\/\/\/""#,
+            r#""aGVs\n""#,
+            r#""aGVs\\""#,
+            r#""\ud83d\ude00""#,
+            r#""\u00e9GVs""#,
+            r#""aGVsb\u0047\u0038\u003d""#,
+        ] {
+            let text = serde_json::from_str::<String>(escaped).expect("it is JSON");
+            assert_eq!(
+                decode(escaped).map(|bytes| bytes.to_vec()),
+                decode_base64(&text),
+                "{escaped}"
+            );
+        }
+    }
 
     #[test]
     fn good_requests_are_read_and_unknown_members_left_alone() {

@@ -77,15 +77,19 @@ impl From<MaterialId> for String {
 /// Material of a symmetric key in the clear, for the duration of one call.
 pub(crate) struct Material {
     id: MaterialId,
-    bytes: Zeroizing<[u8; 32]>,
+    /// [`MATERIAL_LEN`] of them, where they were made or opened: moving the material moves no secret over the stack.
+    bytes: Zeroizing<Vec<u8>>,
 }
+
+/// Bytes of a symmetric key's material.
+const MATERIAL_LEN: usize = 32;
 
 impl Material {
     /// New material for a key.
     pub(crate) fn generate(key: KeyId, random: &dyn Random) -> Self {
-        let mut bytes = Zeroizing::new([0; 32]);
-        random.fill(bytes.as_mut());
-        Self { id: MaterialId::of(key, bytes.as_ref()), bytes }
+        let mut bytes = Zeroizing::new(vec![0; MATERIAL_LEN]);
+        random.fill(&mut bytes);
+        Self { id: MaterialId::of(key, &bytes), bytes }
     }
 
     pub(crate) fn id(&self) -> MaterialId {
@@ -93,8 +97,8 @@ impl Material {
     }
 
     /// For `blob`, which encrypts under it.
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.bytes
+    pub(crate) fn bytes(&self) -> &[u8; MATERIAL_LEN] {
+        self.bytes.as_array().expect("no material is made or opened with another length")
     }
 }
 
@@ -119,7 +123,7 @@ impl WrappedMaterial {
         under: &MaterialKey,
         random: &dyn Random,
     ) -> Self {
-        Self::seal(material.id, material.bytes.as_ref(), key, under, random)
+        Self::seal(material.id, &material.bytes, key, under, random)
     }
 
     /// Wraps the secret of a key that is not symmetric, beside its public key. Fails if the secret is none of its spec.
@@ -144,7 +148,8 @@ impl WrappedMaterial {
     ) -> Option<Self> {
         if spec == KeySpec::SymmetricDefault {
             let id = MaterialId::of(key, bytes);
-            return (bytes.len() == 32).then(|| Self::seal(id, bytes, key, under, random));
+            return (bytes.len() == MATERIAL_LEN)
+                .then(|| Self::seal(id, bytes, key, under, random));
         }
         let secret = SecretKey::import(spec, bytes).ok()?;
         Self::wrap_secret_key(&secret, key, under, random).ok()
@@ -163,13 +168,11 @@ impl WrappedMaterial {
 
     /// Opens it. Failing means that its material key is gone, which opening the directory should have found out.
     pub(crate) fn unwrap(&self, key: KeyId, keys: &MaterialKeys) -> Result<Material, NotAuthentic> {
-        let opened = self.open(key, keys)?;
-        let mut bytes = Zeroizing::new([0; 32]);
-        if opened.len() != bytes.len() {
-            return Err(NotAuthentic);
+        let bytes = self.open(key, keys)?;
+        match bytes.len() {
+            MATERIAL_LEN => Ok(Material { id: self.id, bytes }),
+            _ => Err(NotAuthentic),
         }
-        bytes.copy_from_slice(&opened);
-        Ok(Material { id: self.id, bytes })
     }
 
     /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec. It stays open as long as its material key does.
