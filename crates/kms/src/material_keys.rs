@@ -240,7 +240,7 @@ impl MaterialKeys {
         let made = (0..count).map(|_| Arc::new(MaterialKey::generate(random))).collect::<Vec<_>>();
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = |key: &Arc<MaterialKey>| (key.id, slot_of(key, ledger_size, store_key, random));
-        slots.fill(made.iter().map(slot))?;
+        slots.fill(&made.iter().map(slot).collect::<Vec<_>>())?;
         drop(slots);
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.extend(made.iter().map(|key| (key.id, Arc::clone(key))));
@@ -337,12 +337,14 @@ impl Slots {
     }
 
     /// Writes keys into free slots; durable on return.
-    fn fill(
-        &mut self,
-        keys: impl Iterator<Item = (MaterialKeyId, [u8; SLOT_LEN])>,
-    ) -> io::Result<()> {
+    fn fill(&mut self, keys: &[(MaterialKeyId, [u8; SLOT_LEN])]) -> io::Result<()> {
+        // Never, by chance. A random generator that repeats itself, as in a copy of a running machine, would make the new key
+        // end with the old one, or the other way round.
+        if keys.iter().any(|(id, _)| self.taken.contains_key(id)) {
+            return Err(io::Error::other("the random generator repeats itself"));
+        }
         self.durably(|slots| {
-            for (id, slot) in keys {
+            for &(id, slot) in keys {
                 let number = slots.free.pop().unwrap_or_else(|| {
                     slots.end += 1;
                     slots.end - 1
@@ -628,6 +630,17 @@ mod tests {
         let found = MaterialKeys::load(bench.data.path(), &other).unwrap();
         assert!(found.settle(made.iter().map(|id| (*id, "a")), 7).is_err());
         assert_eq!(bench.taken(), [0]);
+    }
+
+    #[test]
+    fn a_random_generator_that_repeats_itself_makes_no_key() {
+        let (bench, keys) = Bench::new();
+        let make = || keys.make(1, 7, &bench.store_key, &SeededRandom::new(5));
+        let first = make().unwrap()[0].id();
+        assert!(make().is_err());
+        assert!(keys.find(first).is_some());
+        assert_eq!(bench.taken(), [0]);
+        bench.make(&keys, 1);
     }
 
     /// Another sync may claim what the failed one did not do, so nothing is promised any more.
