@@ -27,8 +27,9 @@ impl Clock for Given {
     }
 }
 
-fn environment(clock: &Arc<Given>) -> Environment {
-    Environment { clock: Arc::<Given>::clone(clock), random: Arc::new(SeededRandom::new(1)) }
+/// Each engine that opens a directory again has a seed of its own: real ones do not repeat themselves either.
+fn environment(clock: &Arc<Given>, seed: u64) -> Environment {
+    Environment { clock: Arc::<Given>::clone(clock), random: Arc::new(SeededRandom::new(seed)) }
 }
 
 /// What one telling of the story came to.
@@ -52,8 +53,13 @@ fn tell(fault: Option<(usize, Fault)>) -> Told {
     };
     let clock = Arc::<Given>::default();
     let on = Arc::new(storage.clone());
-    let made =
-        Engine::create_on(on, folder.path(), Config::for_tests(), root_key(), environment(&clock));
+    let made = Engine::create_on(
+        on,
+        folder.path(),
+        Config::for_tests(),
+        root_key(),
+        environment(&clock, 1),
+    );
     let (mut created, mut deleted) = (Vec::new(), false);
     if let Ok((engine, _)) = made {
         let root = engine.root_caller().unwrap();
@@ -97,7 +103,7 @@ fn whenever_the_process_is_gone_the_keys_are_those_of_the_state() {
     for number in 0..whole.storage_calls {
         for fault in [Fault::KilledBefore, Fault::KilledAt(200)] {
             let told = tell(Some((number, fault)));
-            let environment = environment(&told.clock);
+            let environment = environment(&told.clock, 2);
             let opened =
                 Engine::open(told.folder.path(), Config::for_tests(), root_key(), environment);
             // It was gone before there was an engine: the directory is made anew.
@@ -122,8 +128,9 @@ fn whenever_the_process_is_gone_the_keys_are_those_of_the_state() {
 fn what_a_crash_left_unerased_is_erased_on_opening() {
     let told = tell(None);
     let data = told.folder.path();
-    let open =
-        || Engine::open(data, Config::for_tests(), root_key(), environment(&told.clock)).unwrap();
+    let open = || {
+        Engine::open(data, Config::for_tests(), root_key(), environment(&told.clock, 2)).unwrap()
+    };
     let engine = open();
     let root = engine.root_caller().unwrap();
     let doomed = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
@@ -158,8 +165,9 @@ fn where_no_material_key_can_be_written_no_key_is_made_and_the_others_work() {
 fn where_nothing_can_be_overwritten_no_deletion_is_answered() {
     let told = tell(None);
     let data = told.folder.path();
-    let open =
-        || Engine::open(data, Config::for_tests(), root_key(), environment(&told.clock)).unwrap();
+    let open = || {
+        Engine::open(data, Config::for_tests(), root_key(), environment(&told.clock, 2)).unwrap()
+    };
     let engine = open();
     let root = engine.root_caller().unwrap();
     let stays = &told.created[1];
@@ -182,7 +190,7 @@ fn where_nothing_can_be_overwritten_no_deletion_is_answered() {
 fn many_rotations_at_once_get_a_key_each() {
     let told = tell(None);
     let data = told.folder.path();
-    let environment = environment(&told.clock);
+    let environment = environment(&told.clock, 2);
     let engine = Engine::open(data, Config::for_tests(), root_key(), environment).unwrap();
     let root = engine.root_caller().unwrap();
     for _ in 0..10 {
@@ -195,4 +203,37 @@ fn many_rotations_at_once_get_a_key_each() {
     engine.call(&root, "ListKeys", b"{}").unwrap();
     assert_eq!(slots(data), 21);
     check_keys_are_those_of_the_state(&engine);
+}
+
+/// Keys that come and go under many threads: each has its own slot, and whoever encrypts meanwhile is not disturbed.
+#[test]
+fn many_threads_make_and_delete_keys_at_once() {
+    let told = tell(None);
+    let data = told.folder.path();
+    let open = || {
+        Engine::open(data, Config::for_tests(), root_key(), environment(&told.clock, 2)).unwrap()
+    };
+    let engine = open();
+    let root = engine.root_caller().unwrap();
+    let stays = &told.created[1];
+    let come_and_go = || {
+        for _ in 0..5 {
+            let key = engine.create_key(&root, &CreateKeyRequest::default()).unwrap().key_id;
+            engine.encrypt(&root, &key, b"x", &[]).unwrap();
+            let input = format!(r#"{{"KeyId": "{key}", "PendingWindowInDays": 7}}"#);
+            engine.call(&root, "ScheduleKeyDeletion", input.as_bytes()).unwrap();
+            told.clock.0.fetch_add(7 * DAY_NS, Ordering::Relaxed);
+            engine.encrypt(&root, stays, b"x", &[]).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(come_and_go);
+        }
+    });
+    engine.call(&root, "ListKeys", b"{}").unwrap();
+    assert_eq!(slots(data), 1, "all but one are gone");
+    check_keys_are_those_of_the_state(&engine);
+    drop(engine);
+    check_keys_are_those_of_the_state(&open());
 }

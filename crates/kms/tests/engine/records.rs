@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use keytrail_event::TlsDetails;
-use keytrail_kms::{AssumeRoleRequest, CreateRoleRequest};
+use keytrail_kms::{AssumeRoleRequest, CreateRoleRequest, RootKey};
 use serde_json::{Value, json};
 
 use crate::import;
-use crate::support::{Bench, DAY_NS, HELLO, arn, call, text, with};
+use crate::support::{Bench, DAY_NS, HELLO, arn, call, root_key, text, with};
 
 /// Compares the last record with its file.
 #[track_caller]
@@ -435,6 +435,16 @@ fn records_of_rotation() {
     check(&bench, "get-key-last-usage");
     call(&bench, "DisableKeyRotation", &json!({"KeyId": arn(&key)}));
     check(&bench, "disable-key-rotation");
+}
+
+#[test]
+fn another_root_key_is_on_record() {
+    let bench = Bench::new();
+    let file = bench.data().join("root.key");
+    root_key().save(&file).unwrap();
+    let new = RootKey::generate(&keytrail_kms::OsRandom);
+    bench.engine().rewrap(&new, &file).unwrap();
+    check(&bench, "rewrap-store-key");
 }
 
 #[test]
