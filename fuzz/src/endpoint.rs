@@ -199,6 +199,7 @@ impl Endpoint {
         match who {
             Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
+            Who::Stranger => &self.fixture.stranger,
             Who::Session => &self.fixture.session.access_key,
         }
     }

@@ -10,9 +10,12 @@
 //! $KEY $ARN $MATERIAL of alias/aes           $BLOB of "hello" under it      $GRANT_ID $GRANT_TOKEN on it, for alice
 //! $RSA_BLOB of "hello" under alias/rsa       $SIGNATURE by alias/p256       $MAC by alias/hmac, both of "hello"
 //! $PUBLIC_KEY of alias/ecdh                  $IMPORT_TOKEN for alias/external
+//! $SHARED, the ARN of alias/other, whose policy allows the other account, 444455556666
+//! $PRIMARY, the ARN of a multi-Region key that has a replica in the other Region
 //! $ABROAD, the ARN of alias/aes in the other Region; $ROLE, which alice may assume; $SESSION_TOKEN of its session
 //! ```
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,6 +64,10 @@ const TRUST: &str = r#"{"Statement": {"Effect": "Allow", "Action": "sts:*",
 const MOST: &str =
     r#"{"Statement": {"Effect": "Allow", "NotAction": "kms:PutKeyPolicy", "Resource": "*"}}"#;
 
+/// The policy of the key that two accounts share.
+const SHARED: &str = r#"{"Statement": {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS":
+    ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]}}}"#;
+
 /// A clock that stands still until it is moved.
 pub(crate) struct GivenClock(AtomicU64);
 
@@ -71,8 +78,8 @@ impl Clock for GivenClock {
 }
 
 /// Entries of a ledger, counted.
-#[derive(Default)]
 pub(crate) struct Recorded {
+    /// A call between accounts is one, with a record in the log of each.
     pub(crate) calls: usize,
     pub(crate) changes: usize,
 }
@@ -84,6 +91,8 @@ pub(crate) struct Fixture {
     clock: Arc<GivenClock>,
     pub(crate) root: AccessKey,
     pub(crate) alice: AccessKey,
+    /// The root user of another account.
+    pub(crate) stranger: AccessKey,
     /// Of a role, made when it all begins.
     pub(crate) session: SessionCredentials,
     /// As it is proven to be then. Whether it is over is found out at each call.
@@ -101,6 +110,8 @@ impl Fixture {
         let (engine, root) = made.expect("an engine");
         let caller = engine.root_caller().expect("root");
         let alice = engine.create_user(&caller, "alice", &[("few", ALICE)]).expect("alice");
+        let stranger = engine.create_account(&caller, &"444455556666".parse().expect("digits"));
+        let stranger = stranger.expect("an account");
         let session = assume(&engine, &alice);
         let session_caller = engine.caller_for_session(&session).expect("it has begun");
         let mut words = furnish(&engine);
@@ -108,7 +119,7 @@ impl Fixture {
         words.push(("$SESSION_TOKEN", session.session_token.to_string()));
         engine.close().expect("closed");
         let pristine = Image::read(&data);
-        Self { folder, pristine, clock, root, alice, session, session_caller, words }
+        Self { folder, pristine, clock, root, alice, stranger, session, session_caller, words }
     }
 
     /// The engine over a fresh copy, at the time when it all begins. No other must be open.
@@ -160,15 +171,19 @@ impl Fixture {
 
     /// What is on record from this sequence on.
     pub(crate) fn recorded_since(&self, sequence: u64) -> Recorded {
-        let mut recorded = Recorded::default();
+        let mut changes = 0;
+        let mut requests = BTreeSet::new();
         for frame in self.reader().frames(sequence) {
             let frame = frame.expect("a sound ledger");
-            // What the engine does by itself is no call.
-            let call = find(&frame.payload, b"\"eventType\":\"AwsApiCall\"").is_some();
-            recorded.calls += usize::from(call);
-            recorded.changes += usize::from(!frame.state.is_empty());
+            changes += usize::from(!frame.state.is_empty());
+            let Ok(record) = serde_json::from_slice::<Value>(&frame.payload) else { continue };
+            // What the engine does by itself, also in another Region because of a call, is no call.
+            let by_itself = record["userIdentity"].get("invokedBy").is_some();
+            if record["eventType"] == "AwsApiCall" && !by_itself {
+                requests.insert(record["requestID"].to_string());
+            }
         }
-        recorded
+        Recorded { calls: requests.len(), changes }
     }
 
     fn reader(&self) -> Reader {
@@ -236,12 +251,21 @@ fn furnish(engine: &Engine) -> Vec<(&'static str, String)> {
     let import = json!({"KeyId": id_of("external"), "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
         "WrappingKeySpec": "RSA_2048"});
     let import = ask(engine, "GetParametersForImport", &import);
+    let shared = json!({"KeyId": id_of("other"), "Policy": SHARED});
+    ask(engine, "PutKeyPolicy", &shared);
+    let shared =
+        text(&ask(engine, "DescribeKey", &json!({"KeyId": "alias/other"}))["KeyMetadata"], "Arn");
+    let primary = ask(engine, "CreateKey", &json!({"MultiRegion": true}));
+    let primary = text(&primary["KeyMetadata"], "Arn");
+    ask(engine, "ReplicateKey", &json!({"KeyId": primary, "ReplicaRegion": Who::Abroad.region()}));
     let abroad = ask_as(Who::Abroad, engine, "CreateKey", &json!({}));
     let abroad = text(&abroad["KeyMetadata"], "Arn");
     let alias = json!({"AliasName": "alias/aes", "TargetKeyId": abroad});
     ask_as(Who::Abroad, engine, "CreateAlias", &alias);
     vec![
         ("$ABROAD", abroad),
+        ("$PRIMARY", primary),
+        ("$SHARED", shared),
         ("$KEY", id),
         ("$ARN", text(key, "Arn")),
         ("$MATERIAL", text(key, "CurrentKeyMaterialId")),

@@ -7,6 +7,7 @@
 //!       | "abroad OPERATION" "\n" rest   as the root user, in the other Region
 //!       | "alice OPERATION" "\n" rest    as a user with few permissions
 //!       | "session OPERATION" "\n" rest  as a session of a role, which ends in an hour
+//!       | "stranger OPERATION" "\n" rest as the root user of another account
 //!       | "sts ACTION" "\n" rest         the query protocol; only over HTTP
 //! ```
 //!
@@ -27,13 +28,14 @@ pub(crate) enum Who {
     Abroad,
     Alice,
     Session,
+    Stranger,
 }
 
 impl Who {
     /// The Region that is called.
     pub(crate) const fn region(self) -> &'static str {
         match self {
-            Self::Root | Self::Alice | Self::Session => "us-east-1",
+            Self::Root | Self::Alice | Self::Session | Self::Stranger => "us-east-1",
             Self::Abroad => "eu-west-1",
         }
     }
@@ -79,6 +81,7 @@ fn read(step: &[u8]) -> Option<Step<'_>> {
         (b"abroad ", Who::Abroad),
         (b"alice ", Who::Alice),
         (b"session ", Who::Session),
+        (b"stranger ", Who::Stranger),
     ];
     words.into_iter().find_map(|(word, who)| after(word).map(call(who)))
 }

@@ -144,7 +144,7 @@ impl World {
         let answer = self.engine().call(&caller, operation, body);
         check_answer(operation, answer.as_ref());
         if self.engine().ledger().size() != before + 1 {
-            // Something was due, and has a record of its own.
+            // Something was due, and has a record of its own; or another account's log has its copy.
             assert_eq!(self.fixture.recorded_since(before).calls, 1, "records of one call");
         }
         self.changed |= answer.is_ok() && !only_looks(operation);
@@ -168,6 +168,7 @@ impl World {
         let key = match who {
             Who::Root | Who::Abroad => &self.fixture.root,
             Who::Alice => &self.fixture.alice,
+            Who::Stranger => &self.fixture.stranger,
             Who::Session => return self.fixture.session_caller.clone(),
         };
         let caller = self.engine().caller_for_access_key(key.id.as_str());
