@@ -202,3 +202,8 @@ fn conditions_of_policies_hold_or_do_not() {
 fn what_people_type_into_the_cli_works() {
     run("cli");
 }
+
+#[test]
+fn replicas_share_id_and_material_and_nothing_else() {
+    run("replicas");
+}
