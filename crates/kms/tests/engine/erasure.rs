@@ -128,8 +128,9 @@ fn collect(json: &Value, found: &mut BTreeMap<String, Vec<Sealed>>) {
 fn find_key_ids(json: &Value, found: &mut Vec<[u8; 17]>) {
     let mut note = |text: &str| {
         if let Some((_, id)) = text.rsplit_once(":key/") {
-            let id = id.replace('-', "");
-            found.push(<[u8; 17]>::try_from([&[0][..], &from_hex(&id)].concat()).unwrap());
+            let (kind, digits) = id.strip_prefix("mrk-").map_or((0, id), |digits| (1, digits));
+            let digits = from_hex(&digits.replace('-', ""));
+            found.push(<[u8; 17]>::try_from([&[kind][..], &digits].concat()).unwrap());
         }
     };
     match json {
@@ -262,6 +263,29 @@ fn imported_material_is_erased_by_hand_by_date_and_by_being_imported_again() {
     assert_eq!(opened(&bench), BTreeSet::new());
     let file = std::fs::read(keys(&bench).join("materials")).unwrap();
     assert!(file[128..].iter().all(|byte| *byte == 0), "no key is left");
+}
+
+/// Related keys have one material: it is gone when the last of them is.
+#[test]
+fn the_material_of_a_multi_region_family_ends_with_its_last_key() {
+    let mut bench = Bench::new();
+    let created = call(&bench, "CreateKey", &json!({"MultiRegion": true}));
+    let primary = text(&created["KeyMetadata"], "KeyId").to_owned();
+    call(&bench, "ReplicateKey", &json!({"KeyId": primary, "ReplicaRegion": "eu-west-1"}));
+    let material = materials_of(&bench, &primary);
+    let delete = json!({"KeyId": primary, "PendingWindowInDays": 7});
+    call(&bench, "ScheduleKeyDeletion", &delete);
+    let replica = bench.root().in_region("eu-west-1".parse().unwrap());
+    bench.call_as(&replica, "ScheduleKeyDeletion", &delete.to_string()).unwrap();
+    let loot = Loot::of(&mut bench);
+    bench.advance(7 * DAY_NS);
+    call(&bench, "ListKeys", &json!({}));
+    let gone = bench.call_as(&replica, "DescribeKey", &json!({"KeyId": primary}).to_string());
+    assert_eq!(gone.unwrap_err().code().as_str(), "NotFoundException");
+    assert_eq!(loot.opened_with(&keys(&bench)), set(&[&material]), "the primary key needs it");
+    bench.advance(7 * DAY_NS);
+    call(&bench, "ListKeys", &json!({}));
+    assert_eq!(loot.opened_with(&keys(&bench)), BTreeSet::new());
 }
 
 /// A refused call may have ordered a material key by then: it leaves none behind.
