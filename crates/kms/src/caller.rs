@@ -5,12 +5,15 @@ use std::sync::Arc;
 use keytrail_auth::{AccessKeyId, Principal};
 use keytrail_event::{AccountId, Region, SessionAttributes, TlsDetails, UserIdentity};
 
+use crate::EngineError;
 use crate::names::Place;
 use crate::session::Session;
 use crate::state::Role;
 
 /// The longest source address that is kept; an address has at most 45 characters, a service's DNS name 253.
 const SOURCE_CHARS_MAX: usize = 256;
+/// The longest label of a DNS name (RFC 1035).
+const HOST_CHARS_MAX: usize = 63;
 
 /// A principal with one of its access keys, as the engine knows them.
 ///
@@ -29,6 +32,8 @@ pub struct Caller {
     source_ip: String,
     user_agent: String,
     tls: Option<TlsDetails>,
+    /// The DNS name of the service that calls for the principal, if one does.
+    via: Option<String>,
 }
 
 impl Caller {
@@ -49,6 +54,7 @@ impl Caller {
             source_ip: "127.0.0.1".to_owned(),
             user_agent: "keytrail".to_owned(),
             tls: None,
+            via: None,
         }
     }
 
@@ -92,6 +98,29 @@ impl Caller {
         self
     }
 
+    /// The same caller, with a service in between: `s3` calls with the caller's rights, as `s3.<Region>.amazonaws.com` in
+    /// `kms:ViaService`. Records say so (`invokedBy`), and have the service's DNS name for address and user agent and no
+    /// TLS, as with AWS.
+    ///
+    /// Only a program that embeds the engine can say this, for it is what is trusted to play the service: no HTTP request
+    /// can claim it. [`EngineError::ServiceName`] if it is none that a DNS name begins with: 1 to 63 lower-case letters,
+    /// digits and `-`.
+    pub fn via_service(mut self, service: &str) -> Result<Self, EngineError> {
+        let letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let edge = |letter: Option<char>| letter.is_none_or(|letter| letter == '-');
+        let mut letters = service.chars();
+        if service.len() > HOST_CHARS_MAX
+            || !service.bytes().all(letter)
+            || edge(letters.next())
+            || service.ends_with('-')
+        {
+            let name = service.chars().take(HOST_CHARS_MAX).collect();
+            return Err(EngineError::ServiceName { name });
+        }
+        self.via = Some(format!("{service}.amazonaws.com"));
+        Ok(self)
+    }
+
     /// Who calls.
     pub fn principal(&self) -> &Principal {
         &self.principal
@@ -125,24 +154,30 @@ impl Caller {
         self.session.as_deref()
     }
 
-    /// The address; of a service its name, as with AWS.
+    /// The address; of a service, or with one in between, its name, as with AWS.
     pub(crate) fn source_ip(&self) -> &str {
-        match &self.principal {
-            Principal::Service { name, .. } => name.as_str(),
-            _ => &self.source_ip,
-        }
+        self.service_name().unwrap_or(&self.source_ip)
     }
 
-    /// The user agent; of a service its name, as with AWS.
+    /// The user agent; of a service, or with one in between, its name, as with AWS.
     pub(crate) fn user_agent(&self) -> &str {
+        self.service_name().unwrap_or(&self.user_agent)
+    }
+
+    fn service_name(&self) -> Option<&str> {
         match &self.principal {
-            Principal::Service { name, .. } => name.as_str(),
-            _ => &self.user_agent,
+            Principal::Service { name, .. } => Some(name.as_str()),
+            _ => self.via.as_deref(),
         }
     }
 
     pub(crate) fn tls(&self) -> Option<&TlsDetails> {
-        self.tls.as_ref()
+        self.tls.as_ref().filter(|_| self.via.is_none())
+    }
+
+    /// The service in between, if there is one: what its DNS name begins with.
+    pub(crate) fn via(&self) -> Option<&str> {
+        self.via.as_deref().and_then(|name| name.split('.').next())
     }
 
     /// `userIdentity` of the copy that another account gets: the account and the unique id, no name.
@@ -150,12 +185,24 @@ impl Caller {
         match &self.principal {
             // A service belongs to no account, and is the same in each.
             Principal::Service { .. } => self.identity(),
-            _ => UserIdentity::aws_account(self.account(), &self.principal_id),
+            _ => self.forwarded(UserIdentity::aws_account(self.account(), &self.principal_id)),
         }
     }
 
     /// `userIdentity` of the record.
     pub(crate) fn identity(&self) -> UserIdentity {
+        self.forwarded(self.own_identity())
+    }
+
+    /// Says which service is in between.
+    fn forwarded(&self, identity: UserIdentity) -> UserIdentity {
+        match &self.via {
+            Some(name) => identity.invoked_by(name),
+            None => identity,
+        }
+    }
+
+    fn own_identity(&self) -> UserIdentity {
         let access_key_id = self.access_key_id.as_str();
         match &self.principal {
             Principal::User { account, name } => {

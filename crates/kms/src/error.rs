@@ -155,6 +155,12 @@ pub enum EngineError {
     /// The caller's: the session is over.
     #[error("the security token is expired")]
     ExpiredToken,
+    /// The caller's: no service's DNS name begins like this.
+    #[error("{name:?} is no name of a service: at most 63 lower-case letters, digits and '-'")]
+    ServiceName {
+        /// The name that was given, cut to 63 characters.
+        name: String,
+    },
     /// The caller's: no user has this name, or the user has no access key.
     #[error("no user with an access key is called {name:?}; `keytrail principal list` tells all")]
     UnknownUser {

@@ -47,6 +47,7 @@
 
 mod algorithms;
 mod async_engine;
+mod aws_managed;
 mod blob;
 mod caller;
 mod context;

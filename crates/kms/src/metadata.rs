@@ -9,7 +9,7 @@ use crate::algorithms::KeyKind;
 use crate::input::lower_first;
 use crate::names::{KeyArn, KeyId};
 use crate::reply::Reply;
-use crate::state::{Expiration, KeyOrigin, MultiRegion};
+use crate::state::{Expiration, KeyManager, KeyOrigin, MultiRegion};
 
 /// What is told about a key.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct KeyFacts {
     pub(crate) key_state: &'static str,
     pub(crate) deletion_date: Option<Timestamp>,
     pub(crate) origin: KeyOrigin,
+    pub(crate) manager: KeyManager,
     /// Only of imported material.
     pub(crate) expiration: Option<Expiration>,
     /// Only of a primary key that waits for the end of its replicas.
@@ -63,7 +64,7 @@ impl KeyFacts {
         let model = expiration.map(|expiration| expiration.model);
         members.extend(model.map(|model| ("ExpirationModel", Value::Text(model))));
         members.extend([
-            ("KeyManager", Value::Text("CUSTOMER")),
+            ("KeyManager", Value::Text(self.manager.as_str())),
             ("CustomerMasterKeySpec", Value::Text(spec)),
             ("KeySpec", Value::Text(spec)),
             (algorithms, Value::List(names)),

@@ -32,6 +32,11 @@ impl Description {
         Self(input.text("Description", 0..=DESCRIPTION_CHARS_MAX))
     }
 
+    /// The description of an AWS managed key.
+    pub(crate) const fn of_aws(text: String) -> Self {
+        Self(text)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

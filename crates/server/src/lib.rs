@@ -21,7 +21,8 @@
 //!
 //! No cryptography beyond TLS, no policy rules, no key states: those are `keytrail-kms` and `keytrail-auth`. No ambient
 //! state either: it is handed an engine, a listener, a clock and randomness. Buffers of the network are not wiped; answers
-//! that hold plaintext are.
+//! that hold plaintext are. No request can say that a service stands between it and its principal (`kms:ViaService`): only
+//! a program that embeds the engine can.
 
 mod answer;
 mod api;

@@ -122,6 +122,10 @@ impl Engine {
             if let Some(Looked { outcome, pending }) = looked {
                 return self.conclude(attempt, outcome, pending, saved);
             }
+            if let Some(service) = workbench.take_aws_managed_key() {
+                let made = self.make_aws_managed_key(service, attempt.caller.home(), attempt.now);
+                made.map_err(|_| attempt.internal())?;
+            }
             self.make_ordered(&workbench);
         }
     }

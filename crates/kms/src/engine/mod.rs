@@ -1,6 +1,7 @@
 //! The engine: one data directory, one ledger, one state; shared by any number of threads.
 //!
 //! - [`accounts`]: further accounts, and who calls from them.
+//! - [`aws_managed`]: the keys that services have, made when they are first asked for.
 //! - [`call`]: the audited path that every call takes.
 //! - [`changes`]: how a state change is sealed into a ledger frame, and opened again.
 //! - [`clock`]: the engine's time, which can be moved forward.
@@ -13,6 +14,7 @@
 //! - [`snapshot`]: the sealed state on disk, which only saves time.
 
 mod accounts;
+mod aws_managed;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod bench;

@@ -13,7 +13,8 @@ use crate::error::{ErrorCode, Refusal};
 pub(crate) use key_id::KeyId;
 pub(crate) use place::{ALIAS, AliasArn, KEY, KeyArn, Place, ResourceArn};
 
-/// An alias name, `alias/` included: at most 256 characters of `A-Z a-z 0-9 / _ -`, outside `alias/aws/`.
+/// An alias name, `alias/` included: at most 256 characters of `A-Z a-z 0-9 / _ -`. Behind `alias/aws/` are those of AWS
+/// managed keys only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct AliasName(String);
@@ -36,6 +37,11 @@ impl AliasName {
             return Err(Refusal::new(ErrorCode::InvalidAliasNameException, message));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// The alias of an AWS managed key. Nobody creates, updates or deletes it.
+    pub(crate) fn of_aws(service: &str) -> Self {
+        Self(format!("alias/aws/{service}"))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -103,6 +103,12 @@ impl Call<'_> {
         self.ask("kms:PutKeyPolicy", subject, None, None, decide).is_err()
     }
 
+    /// Whether the caller could look at a key that had this policy.
+    pub(crate) fn may_describe_under(&self, policy: &KeyPolicy, arn: &KeyArn) -> bool {
+        let subject = Subject::NewPolicy { arn, policy };
+        self.ask("kms:DescribeKey", subject, None, None, decide).is_ok()
+    }
+
     /// The caller's identity policies, by name; of a session, those of its role.
     pub(crate) fn identity_policies(&self) -> Vec<(&PolicyName, &IdentityPolicy)> {
         let policies = match (self.caller.principal(), self.caller.session()) {

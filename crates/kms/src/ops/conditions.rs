@@ -13,6 +13,7 @@ use keytrail_auth::{ConditionKey, GrantPrincipal, RequestContext};
 use keytrail_event::{Arn, Json, Timestamp};
 
 use super::Call;
+use crate::aws_managed::via_service;
 use crate::blob::CiphertextBlob;
 use crate::names::{KeyReference, Naming};
 use crate::state::{Key, Role};
@@ -86,7 +87,10 @@ impl Gathered<'_> {
         }
         add.add(&ConditionKey::UserAgent, caller.user_agent());
         add.add(&ConditionKey::SecureTransport, caller.tls().is_some());
-        add.add(&ConditionKey::ViaAwsService, false);
+        add.add(&ConditionKey::ViaAwsService, caller.via().is_some());
+        if let Some(host) = caller.via() {
+            add.add(&ConditionKey::ViaService, via_service(host, caller.home()));
+        }
         add.add(&ConditionKey::CurrentTime, *now);
         add.add(&ConditionKey::EpochTime, now.unix_seconds());
         add.add(&ConditionKey::RequestedRegion, caller.region().as_str());

@@ -17,7 +17,7 @@ pub(super) fn run(
     let key = input.text("KeyId", KEY_ID_CHARS);
     let key = input.finish(key)?;
     let reference = KeyReference::parse(&key, Naming::KeyOrAlias, call.home())?;
-    let key = call.find(&reference)?;
+    let key = call.find_or_make(&reference)?;
     let _described_to = call.authorize("kms:DescribeKey", key)?;
     facts.parameters.push(Fact::KeyId(reference));
     facts.resources.push(key.arn.clone().into());

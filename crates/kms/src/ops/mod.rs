@@ -6,6 +6,7 @@
 //! together with the record.
 
 mod authorization;
+mod aws_managed;
 mod cancel_key_deletion;
 mod conditions;
 mod create_alias;
@@ -68,7 +69,7 @@ use crate::facts::Facts;
 use crate::iam;
 use crate::input::{Input, Sent};
 use crate::material_keys::MaterialKeys;
-use crate::names::{KeyId, KeyReference, Place, no_such_alias, no_such_key};
+use crate::names::{KeyId, KeyReference, Place, no_such_key};
 use crate::reply::Reply;
 use crate::state::{Change, Key, State};
 use crate::store_key::StoreKey;
@@ -235,7 +236,7 @@ impl Call<'_> {
         if !reference.is_alias() {
             return self.state.keys.get(arn).ok_or_else(|| no_such_key(arn));
         }
-        let alias = self.state.aliases.get(arn).ok_or_else(|| no_such_alias(arn))?;
+        let alias = self.state.aliases.get(arn).ok_or_else(|| self.order_for_service(arn))?;
         self.state.keys.get(&alias.target).ok_or_else(|| no_such_key(alias.target.as_str()))
     }
 

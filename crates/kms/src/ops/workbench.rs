@@ -16,6 +16,7 @@ use std::sync::Arc;
 use keytrail_ledger::Random;
 
 use crate::algorithms::{KeySpec, SecretKey};
+use crate::aws_managed::AwsService;
 use crate::error::Refusal;
 use crate::material_keys::{MaterialKey, MaterialKeyId};
 
@@ -26,6 +27,8 @@ pub(crate) struct Workbench {
     material_key: RefCell<Order<(), Arc<MaterialKey>>>,
     /// Whether the run under way, or the last one, took the material key.
     used: Cell<bool>,
+    /// A service whose AWS managed key is to be made.
+    aws_managed_key: Cell<Option<&'static AwsService>>,
 }
 
 #[derive(Default)]
@@ -43,6 +46,7 @@ impl Workbench {
     pub(crate) fn has_order(&self) -> bool {
         matches!(*self.secret_key.borrow(), Order::Placed(_))
             || matches!(*self.material_key.borrow(), Order::Placed(()))
+            || self.aws_managed_key.get().is_some()
     }
 
     /// A run of the operation begins.
@@ -68,6 +72,16 @@ impl Workbench {
             order => order,
         };
         self.material_key.replace(order);
+    }
+
+    /// Orders the AWS managed key of a service. It will be in the state of the next run.
+    pub(crate) fn order_aws_managed_key(&self, service: &'static AwsService) {
+        self.aws_managed_key.set(Some(service));
+    }
+
+    /// The service whose AWS managed key was ordered, for whoever makes it.
+    pub(crate) fn take_aws_managed_key(&self) -> Option<&'static AwsService> {
+        self.aws_managed_key.take()
     }
 
     /// The material key that was made for this call.

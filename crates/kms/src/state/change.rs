@@ -94,6 +94,12 @@ pub(crate) enum Change {
         key: KeyArn,
         material: Option<MaterialId>,
     },
+    /// The key of a service, and its alias.
+    AwsManagedKeyMade {
+        key: Box<Key>,
+        arn: AliasArn,
+        alias: Alias,
+    },
     AliasCreated {
         arn: AliasArn,
         alias: Alias,
@@ -161,6 +167,9 @@ impl Change {
                 state.keys.get(key).is_some_and(|key| !key.replicas().is_empty())
             }
             Self::ReplicaDeleted { key, .. } => state.keys.get(key).is_some_and(Key::is_replica),
+            Self::AwsManagedKeyMade { key, arn, .. } => {
+                !state.keys.contains_key(&key.arn) && !state.aliases.contains_key(arn)
+            }
             Self::KeyEnabled(key)
             | Self::KeyDisabled(key)
             | Self::KeyPolicyPut { key, .. }
@@ -232,7 +241,8 @@ impl Change {
     pub(crate) fn reschedules(&self) -> bool {
         matches!(
             self,
-            Self::KeyEnabled(_)
+            Self::AwsManagedKeyMade { .. }
+                | Self::KeyEnabled(_)
                 | Self::KeyDisabled(_)
                 | Self::DeletionScheduled { .. }
                 | Self::DeletionCancelled(_)
@@ -263,6 +273,7 @@ impl State {
             }
             Change::ClockMoved { offset_seconds } => self.clock_offset_seconds = offset_seconds,
             Change::KeyCreated(key) => drop(self.keys.insert(key.arn.clone(), *key)),
+            Change::AwsManagedKeyMade { key, arn, alias } => self.insert_named(*key, arn, alias),
             Change::KeyEnabled(key) => self.set_state(&key, KeyState::Enabled),
             Change::KeyDisabled(key) | Change::DeletionCancelled(key) => {
                 self.set_state(&key, KeyState::Disabled);
@@ -327,6 +338,11 @@ impl State {
         self.keys.remove(key);
         self.aliases.retain(|_, alias| alias.target != *key);
         self.grants.remove_key(key);
+    }
+
+    fn insert_named(&mut self, key: Key, arn: AliasArn, alias: Alias) {
+        self.aliases.insert(arn, alias);
+        self.keys.insert(key.arn.clone(), key);
     }
 
     fn set_state(&mut self, key: &KeyArn, state: KeyState) {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keytrail_auth::Authorized;
+use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyMaterial};
 use crate::algorithms::{
@@ -13,6 +14,26 @@ use crate::algorithms::{
 use crate::error::{ErrorCode, Refusal};
 use crate::material::WrappedMaterial;
 use crate::material_keys::MaterialKeys;
+
+/// Who makes, manages and deletes a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum KeyManager {
+    /// The account.
+    #[default]
+    Customer,
+    /// A service; what it and the account may do is in the key's policy (`aws_managed`).
+    Aws,
+}
+
+impl KeyManager {
+    /// AWS's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "CUSTOMER",
+            Self::Aws => "AWS",
+        }
+    }
+}
 
 impl Key {
     /// Whether its ciphertexts are blobs that name their key and have an encryption context.

@@ -35,6 +35,7 @@ pub(crate) use change::Change;
 pub(crate) use grants::{Grant, GrantId, GrantName, Grants};
 pub(crate) use identities::IdentityChange;
 pub(crate) use import::{Expiration, KeyOrigin, Status};
+pub(crate) use kind::KeyManager;
 pub(crate) use materials::{
     Import, KeyMaterial, Materials, Rotation, RotationKind, RotationSchedule,
 };
@@ -89,6 +90,9 @@ pub(crate) struct Key {
     pub(crate) tags: Vec<Tag>,
     #[serde(default)]
     pub(crate) origin: KeyOrigin,
+    /// Who manages it.
+    #[serde(default)]
+    pub(crate) manager: KeyManager,
     /// What people made of it. What it may be used for depends on its materials too: [`Key::status`].
     pub(crate) state: KeyState,
     pub(crate) materials: Materials,
@@ -271,6 +275,7 @@ impl Key {
             policy,
             tags,
             origin: if material.is_some() { KeyOrigin::AwsKms } else { KeyOrigin::External },
+            manager: KeyManager::Customer,
             state: KeyState::Enabled,
             materials: material.map(Materials::first).unwrap_or_default(),
             rotation: None,
@@ -410,6 +415,7 @@ impl Key {
                 _ => None,
             },
             origin: self.origin,
+            manager: self.manager,
             expiration: self.expiration(),
             multi_region: self.multi_region.clone(),
             current_key_material_id: self

@@ -271,7 +271,10 @@ fn compare(model: &Model, ask: &mut Questions<'_>) {
     for (id, key) in &model.keys {
         compare_key(id, key, ask);
     }
-    assert_eq!(ask.list("ListAliases", &json!({}), "Aliases"), model.aliases(), "aliases");
+    let mut aliases = ask.list("ListAliases", &json!({}), "Aliases");
+    // Those of AWS managed keys are there from the beginning.
+    aliases.retain(|alias| alias.get("TargetKeyId").is_some());
+    assert_eq!(aliases, model.aliases(), "aliases");
     ask.asked += 1;
     let users = ask.engine.users(&ask.caller).unwrap();
     let users = users.into_iter().map(|mut user| {

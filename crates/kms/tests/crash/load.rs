@@ -89,6 +89,16 @@ impl Known {
     }
 }
 
+impl Known {
+    fn rotates(&self) -> bool {
+        self.spec == "SYMMETRIC_DEFAULT" && !self.is_external()
+    }
+
+    fn is_external(&self) -> bool {
+        self.origin == "EXTERNAL"
+    }
+}
+
 /// The keys there are. Asked before the callers begin, under a name of its own.
 fn known_keys(engine: &Engine, round: u64) -> Vec<Known> {
     let caller = engine.root_caller().unwrap().with_user_agent(&user_agent(round, CALLERS));
@@ -100,7 +110,9 @@ fn known_keys(engine: &Engine, round: u64) -> Vec<Known> {
     let listed = ask("ListKeys", json!({}));
     let keys = listed["Keys"].as_array().into_iter().flatten();
     let described = keys.map(|key| ask("DescribeKey", json!({ "KeyId": key["KeyId"] })));
-    described.filter(|key| !key.is_null()).map(|key| Known::of(&key["KeyMetadata"])).collect()
+    // Nobody manages those of AWS.
+    let managed = described.filter(|key| key["KeyMetadata"]["KeyManager"] == "CUSTOMER");
+    managed.map(|key| Known::of(&key["KeyMetadata"])).collect()
 }
 
 struct Worker<'a> {
@@ -138,12 +150,13 @@ const TURNS: &[(u64, Turn)] = &[
     (3, |worker| worker.describe()),
     (9, |worker| worker.grant()),
     (3, |worker| worker.enable_rotation()),
-    (2, |worker| worker.on_key("DisableKeyRotation", &json!({}))),
-    (4, |worker| worker.on_key("RotateKeyOnDemand", &json!({}))),
+    (3, |worker| worker.on_key_where(Known::rotates, "DisableKeyRotation", &json!({}))),
+    (4, |worker| worker.on_key_where(Known::rotates, "RotateKeyOnDemand", &json!({}))),
     (8, |worker| worker.import()),
-    (2, |worker| worker.on_key("DeleteImportedKeyMaterial", &json!({}))),
+    (1, |worker| worker.on_key_where(Known::is_external, "DeleteImportedKeyMaterial", &json!({}))),
     (4, |worker| worker.user()),
     (4, |worker| worker.as_user()),
+    (1, |worker| worker.look_at_aws_managed()),
     (2, |worker| worker.nonsense()),
 ];
 
@@ -191,7 +204,13 @@ impl<'a> Worker<'a> {
     }
 
     fn key(&self) -> Option<Known> {
-        self.one_of(&self.shared.keys.lock().unwrap()).cloned()
+        self.key_where(|_| true)
+    }
+
+    fn key_where(&self, wanted: impl Fn(&Known) -> bool) -> Option<Known> {
+        let mut keys = self.shared.keys.lock().unwrap().clone();
+        keys.retain(wanted);
+        self.one_of(&keys).cloned()
     }
 
     /// One call of root's, told with its answer; `None` if it was refused.
@@ -238,7 +257,11 @@ impl<'a> Worker<'a> {
     }
 
     fn on_key(&self, operation: &str, members: &Value) {
-        let Some(key) = self.key() else { return };
+        self.on_key_where(|_| true, operation, members);
+    }
+
+    fn on_key_where(&self, wanted: impl Fn(&Known) -> bool, operation: &str, members: &Value) {
+        let Some(key) = self.key_where(wanted) else { return };
         let mut input = members.clone();
         input["KeyId"] = json!(key.id);
         self.call(operation, &input);
@@ -281,8 +304,8 @@ impl<'a> Worker<'a> {
     fn create_key(&mut self) {
         const KINDS: &[(&str, &str, &str)] = &[
             ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS_KMS"),
-            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS_KMS"),
             ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "EXTERNAL"),
+            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS_KMS"),
             ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "EXTERNAL"),
             ("HMAC_256", "GENERATE_VERIFY_MAC", "AWS_KMS"),
             ("ECC_NIST_P256", "SIGN_VERIFY", "AWS_KMS"),
@@ -293,7 +316,15 @@ impl<'a> Worker<'a> {
         if self.shared.keys.lock().unwrap().len() >= KEYS_MAX {
             return;
         }
-        let (spec, usage, origin) = self.one_of(KINDS).unwrap();
+        // There is always one that rotates, and one that is imported into.
+        let missing = [Known::rotates, Known::is_external]
+            .iter()
+            .position(|kind| self.key_where(kind).is_none());
+        let kind = match missing {
+            Some(place) => &KINDS[place],
+            None => self.one_of(KINDS).unwrap(),
+        };
+        let (spec, usage, origin) = kind;
         let mut input = json!({
             "KeySpec": spec, "KeyUsage": usage, "Origin": origin,
             "Description": format!("made by {}", self.name()),
@@ -342,7 +373,8 @@ impl<'a> Worker<'a> {
 
     fn enable_rotation(&mut self) {
         let days = 90 + self.below(30);
-        self.on_key("EnableKeyRotation", &json!({ "RotationPeriodInDays": days }));
+        let period = json!({ "RotationPeriodInDays": days });
+        self.on_key_where(Known::rotates, "EnableKeyRotation", &period);
     }
 
     /// Makes a grant, or ends one of a key that has several.
@@ -374,9 +406,7 @@ impl<'a> Worker<'a> {
 
     /// Imports one of three materials, or the same again, for good or for a day.
     fn import(&mut self) {
-        let keys = self.shared.keys.lock().unwrap().clone();
-        let external = keys.into_iter().filter(|key| key.origin == "EXTERNAL").collect::<Vec<_>>();
-        let Some(key) = self.one_of(&external) else { return };
+        let Some(key) = self.key_where(Known::is_external) else { return };
         if !self.parameters.contains_key(&key.id) {
             let input = json!({ "KeyId": key.id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048" });
             let Some(got) = self.call("GetParametersForImport", &input) else { return };
@@ -387,7 +417,7 @@ impl<'a> Worker<'a> {
         let wrapped = wrap(text(parameters, "PublicKey"), &material);
         let mut input = json!({ "KeyId": key.id, "ImportToken": parameters["ImportToken"],
             "EncryptedKeyMaterial": wrapped, "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE" });
-        if self.below(2) == 0 {
+        if self.below(3) > 0 {
             input["ExpirationModel"] = json!("KEY_MATERIAL_EXPIRES");
             input["ValidTo"] = json!(self.clock.now().unix_seconds() + DAY_SECONDS);
         }
@@ -436,6 +466,12 @@ impl<'a> Worker<'a> {
 
     fn root_agent(&self) -> String {
         user_agent(self.round, self.number)
+    }
+
+    /// The first who looks at the alias has the key made.
+    fn look_at_aws_managed(&mut self) {
+        let service = ["sns", "sqs"][usize::try_from(self.below(2)).unwrap()];
+        self.call("DescribeKey", &json!({ "KeyId": format!("alias/aws/{service}") }));
     }
 
     /// Calls that cannot succeed. They are on record like all others.

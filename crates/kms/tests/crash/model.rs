@@ -129,30 +129,38 @@ impl Model {
     }
 
     fn create_key(&mut self, record: &Value) {
+        // A key that AWS manages is made by no call: then the details say what was not asked for.
         let (parameters, now) = (&record["requestParameters"], seconds(record));
+        let details = &record["serviceEventDetails"];
         let recorded = record["responseElements"]["keyMetadata"].as_object().unwrap();
         let metadata: Map<String, Value> =
             recorded.iter().map(|(name, value)| (upper_first(name), value.clone())).collect();
         let material = metadata.get("CurrentKeyMaterialId").map(|id| id.as_str().unwrap());
         // A key that is no symmetric one has a material too; its id is never told.
-        let made_here = parameters["origin"] == "AWS_KMS";
+        let made_here = recorded["origin"] == "AWS_KMS";
         let first = made_here.then(|| Material::made(material.unwrap_or_default(), None));
         let tags = parameters["tags"].as_array().into_iter().flatten();
+        let policy = parameters["policy"].as_str().or(details["policy"].as_str());
+        let days = details["rotationPeriodInDays"].as_u64();
         let key = Key {
             arn: text(&record["resources"][0], "ARN").to_owned(),
             created: now,
             metadata,
-            description: text(parameters, "description").to_owned(),
-            policy: parameters["policy"].as_str().unwrap_or(DEFAULT_POLICY).to_owned(),
+            description: recorded["description"].as_str().unwrap().to_owned(),
+            policy: policy.unwrap_or(DEFAULT_POLICY).to_owned(),
             tags: tags.map(tag).collect(),
             made: Made::Enabled,
             materials: first.into_iter().collect(),
             waiting: None,
-            schedule: None,
+            schedule: days.map(|days| Schedule { days, next: now + days * DAY }),
             rotation_requested: None,
             grants: BTreeMap::new(),
             last_use: json!({}),
         };
+        if let Some((_, name)) = details["aliasArn"].as_str().and_then(|arn| arn.rsplit_once(':')) {
+            let alias = Alias { target: key_id(record).unwrap(), created: now, updated: now };
+            assert!(self.aliases.insert(name.to_owned(), alias).is_none(), "{record}");
+        }
         let there = self.keys.insert(key_id(record).unwrap(), key);
         assert!(there.is_none(), "made twice: {record}");
     }

@@ -362,7 +362,8 @@ fn aliases_are_listed_by_name_and_by_key() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|entry| text(entry, "AliasName").to_owned());
+            .map(|entry| text(entry, "AliasName").to_owned())
+            .filter(|name| !name.starts_with("alias/aws/"));
         (names.collect::<Vec<_>>(), page.get("NextMarker").cloned())
     };
     assert_eq!(names(json!({})).0, ["alias/a", "alias/b", "alias/c"]);

@@ -161,7 +161,9 @@ fn a_marker_opens_nothing() {
     call(&bench, "CreateAlias", &json!({"AliasName": "alias/a", "TargetKeyId": key}));
     let marker = call(&bench, "ListKeys", &json!({"Limit": 1}))["NextMarker"].clone();
     let aliases = call(&bench, "ListAliases", &json!({"Marker": marker}));
-    assert!(aliases["Aliases"].as_array().unwrap().len() <= 1, "{aliases}");
+    let mut aliases = aliases["Aliases"].as_array().unwrap().iter();
+    let well_known = |alias: &Value| text(alias, "AliasName").starts_with("alias/aws/");
+    assert!(aliases.all(|alias| alias["AliasName"] == "alias/a" || well_known(alias)));
     let invalid = "InvalidMarkerException: Invalid marker";
     check_refused(&bench, "ListGrants", &json!({"KeyId": key, "Marker": marker}), invalid);
     let made_up =

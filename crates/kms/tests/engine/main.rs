@@ -3,6 +3,7 @@
 //! - `accounts`: several accounts, what crosses from one to another, and in whose log it is.
 //! - `algorithms`, `signing`: every kind of key with every algorithm; and the ways that calls and keys do not fit.
 //! - `answers`: each operation's answers and refusals, in the words of AWS.
+//! - `aws_managed`: the keys that services have, whom they are made for, and that nobody manages them.
 //! - `clock`: time moved forward, and what that makes due.
 //! - `confusion`: what is good for one key or purpose, offered for another.
 //! - `erasure`: erased material opens from no copy of the ledger.
@@ -27,6 +28,7 @@
 mod accounts;
 mod algorithms;
 mod answers;
+mod aws_managed;
 mod clock;
 mod confusion;
 mod erasure;

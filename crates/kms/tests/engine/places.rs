@@ -100,7 +100,12 @@ fn aliases_and_lists_are_of_one_region() {
         own.sort();
         assert_eq!(listed(&bench, caller, "ListKeys", "Keys", "KeyId"), own);
         let aliases = listed(&bench, caller, "ListAliases", "Aliases", "AliasArn");
-        assert_eq!(aliases, [format!("arn:aws:kms:{region}:111122223333:alias/a")]);
+        let own = aliases.iter().filter(|arn| !arn.contains(":alias/aws/"));
+        assert_eq!(
+            own.collect::<Vec<_>>(),
+            [&format!("arn:aws:kms:{region}:111122223333:alias/a")]
+        );
+        assert!(aliases.iter().all(|arn| arn.contains(region)));
         let described = done(&bench, caller, "DescribeKey", &json!({"KeyId": "alias/a"}));
         assert_eq!(described["KeyMetadata"]["KeyId"], keys[first]);
     }

@@ -362,6 +362,7 @@ fn shown_by_the_engine(bench: &Bench) -> Told {
         keys.filter_map(told).collect()
     };
     let aliases = view["aliases"].as_array().unwrap().iter();
+    let aliases = aliases.filter(|alias| alias.get("TargetKeyId").is_some());
     let aliases = aliases
         .map(|alias| (text(alias, "AliasName").to_owned(), text(alias, "TargetKeyId").to_owned()));
     Told {
