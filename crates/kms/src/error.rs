@@ -100,16 +100,6 @@ pub enum EngineError {
         /// The ARN of the key whose material does not open.
         key: String,
     },
-    /// The data's: material keys were made after the ledger's last entry, so the ledger is an older copy. Opening it would
-    /// erase them, and with them the material of the newer ledger.
-    #[error(
-        "{path} is newer than the ledger: restore keys/ and ledger/ from copies of the same time",
-        path = path.display()
-    )]
-    LedgerOlderThanKeys {
-        /// The file of the material keys.
-        path: PathBuf,
-    },
     /// The data's: the sealed seed of a signing key is not there.
     #[error("{path} is missing: restore it from a copy, nothing can be signed without it", path = path.display())]
     SigningKeyMissing {

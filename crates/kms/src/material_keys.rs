@@ -28,7 +28,8 @@
 //!
 //! A frame thus never refers to a key that is not there, and a key never ends before the frame that ends it. The ledger's
 //! size in a slot keeps the erasing at an opening from its one danger: beside an older copy of the ledger all newer keys
-//! look like nobody's. A key that was made when the ledger was longer than it is now shows the copy, and nothing is erased.
+//! look like nobody's. A key that was made when the ledger was longer than it is now is left alone, until the ledger is as
+//! long again: who puts the right ledger back finds its keys.
 //!
 //! # What erasing is worth
 //!
@@ -185,8 +186,8 @@ struct Slots {
 /// What a file was found to hold, before it is known who needs it.
 pub(crate) struct Found {
     keys: MaterialKeys,
-    /// The longest that the ledger was when a key was made.
-    ledger_size: u64,
+    /// How long the ledger was when each key was made.
+    made_at: HashMap<MaterialKeyId, u64>,
     /// Slots that do not open.
     broken: Vec<u64>,
 }
@@ -217,8 +218,11 @@ impl MaterialKeys {
         if head.strip_prefix(MARK).is_none_or(|rest| rest.iter().any(|byte| *byte != 0)) {
             return Err(damaged());
         }
-        let mut found =
-            Found { keys: Self::new(path, Slots::new(file)), ledger_size: 0, broken: Vec::new() };
+        let mut found = Found {
+            keys: Self::new(path, Slots::new(file)),
+            made_at: HashMap::new(),
+            broken: Vec::new(),
+        };
         for slot in slots.chunks(SLOT_LEN) {
             found.take_in(slot, store_key);
         }
@@ -282,14 +286,13 @@ impl MaterialKeys {
 
 impl Found {
     /// Compares the keys with the materials that there are: the id of each one's key, and the ARN of the key it belongs to.
-    /// Keys that nobody needs are erased, if the ledger is not an older one than they are.
+    /// Keys that nobody needs are erased, but for those that are newer than this ledger.
     pub(crate) fn settle<'a>(
         self,
         needed: impl Iterator<Item = (MaterialKeyId, &'a str)>,
         ledger_size: u64,
     ) -> Result<MaterialKeys, EngineError> {
-        let Self { keys, ledger_size: newest, broken } = self;
-        let mut nobodys = Vec::new();
+        let Self { keys, made_at, broken } = self;
         let mut needs = HashSet::new();
         for (id, key) in needed {
             if keys.find(id).is_none() {
@@ -298,13 +301,14 @@ impl Found {
             }
             needs.insert(id);
         }
-        if newest > ledger_size {
-            return Err(EngineError::LedgerOlderThanKeys { path: keys.path });
-        }
-        {
-            let open = keys.open.read().unwrap_or_else(PoisonError::into_inner);
-            nobodys.extend(open.keys().filter(|id| !needs.contains(id)));
-        }
+        let nobodys =
+            made_at.iter().filter(|(id, made)| **made <= ledger_size && !needs.contains(id));
+        let nobodys = nobodys.map(|(id, _)| *id).collect::<Vec<_>>();
+        // What a broken slot was is not known. Beside a key from the future it may be another.
+        let broken = match made_at.values().max() {
+            Some(newest) if *newest > ledger_size => Vec::new(),
+            _ => broken,
+        };
         let mut slots = keys.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let cleared = slots.clear(&broken);
         drop(slots);
@@ -322,7 +326,7 @@ impl Found {
             Slot::Free => slots.free.push(number),
             Slot::Broken => self.broken.push(number),
             Slot::Key(key, ledger_size) => {
-                self.ledger_size = self.ledger_size.max(ledger_size);
+                self.made_at.insert(key.id, ledger_size);
                 slots.taken.insert(key.id, number);
                 let mut open = self.keys.open.write().unwrap_or_else(PoisonError::into_inner);
                 open.insert(key.id, Arc::new(key));
@@ -575,17 +579,28 @@ mod tests {
         assert_eq!(bench.taken(), [0, 3]);
     }
 
+    /// The ledger had seven entries when they were made.
     #[test]
-    fn beside_an_older_ledger_nothing_is_erased() {
+    fn beside_an_older_ledger_newer_keys_are_left_alone() {
         let (bench, keys) = Bench::new();
         let made = bench.make(&keys, 2);
         drop(keys);
         let load = || MaterialKeys::load(bench.data.path(), &bench.store_key).unwrap();
-        let refused = load().settle([].into_iter(), 6);
-        assert!(matches!(refused, Err(EngineError::LedgerOlderThanKeys { .. })));
-        assert_eq!(bench.taken(), [0, 1]);
+        let older = load().settle([].into_iter(), 6).unwrap();
+        assert_eq!((older.ids().len(), bench.taken()), (2, vec![0, 1]));
+        drop(older);
+        let right = load().settle([(made[0], "a")].into_iter(), 7).unwrap();
+        assert_eq!((right.ids().len(), bench.taken()), (1, vec![0]));
+    }
+
+    #[test]
+    fn where_a_key_is_missing_nothing_is_erased() {
+        let (bench, keys) = Bench::new();
+        let made = bench.make(&keys, 2);
+        drop(keys);
+        let found = MaterialKeys::load(bench.data.path(), &bench.store_key).unwrap();
         let missing = MaterialKeyId([0; 16]);
-        let refused = load().settle([(made[0], "a"), (missing, "arn:b")].into_iter(), 7);
+        let refused = found.settle([(made[0], "a"), (missing, "arn:b")].into_iter(), 7);
         let Err(EngineError::MaterialKeyMissing { key, .. }) = refused else { panic!() };
         assert_eq!((key.as_str(), bench.taken()), ("arn:b", vec![0, 1]));
     }
