@@ -95,8 +95,8 @@ fn use_engine(engine: &Engine) {
     let policy = policy.to_string();
     engine.create_user(&root, "alice", &[("invoices", policy.as_str())]).unwrap();
     engine.create_user(&root, "mallory", &[]).unwrap();
-    let alice = engine.caller_for_user("alice").unwrap();
-    let mallory = engine.caller_for_user("mallory").unwrap();
+    let alice = engine.caller_named("alice").unwrap();
+    let mallory = engine.caller_named("mallory").unwrap();
     let key = call(engine, &root, "CreateKey", &json!({ "Description": "invoices" })).unwrap();
     let id = &key["KeyMetadata"]["KeyId"];
     let alias = json!({ "AliasName": "alias/invoices", "TargetKeyId": id });

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// another key opens another text
     #[arg(long)]
     allow_uncommitted: bool,
-    /// The user that calls [default: the account's root]
+    /// The user that calls: NAME, or ACCOUNT:NAME of another account [default: the first account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
 }

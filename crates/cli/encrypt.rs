@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     /// Bytes in a frame
     #[arg(long, value_name = "BYTES", default_value_t = FRAME_LENGTH_DEFAULT)]
     frame_length: u32,
-    /// The user that calls [default: the account's root]
+    /// The user that calls: NAME, or ACCOUNT:NAME of another account [default: the first account's root]
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
     /// The Region of keys named by id or alias [default: the data directory's first]

@@ -60,7 +60,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ou
     Ok(Outcome::Fine)
 }
 
-/// The caller that a record will name.
+/// The caller that a record will name: `alice`, or `444455556666:alice` of another account than the first.
 pub(crate) fn caller(engine: &Engine, principal: Option<&str>) -> anyhow::Result<Caller> {
     match principal {
         None => Ok(engine.root_caller()?),

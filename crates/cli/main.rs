@@ -6,6 +6,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 the answer is bad news, 2 usage, 3 could not do
 //! it.
 
+mod account;
 mod audit;
 mod data;
 mod data_keys;
@@ -105,6 +106,8 @@ enum Command {
     Decrypt(decrypt::Arguments),
     /// The key that seals the data directory
     RootKey(root_key::Arguments),
+    /// Accounts beside the first one
+    Account(account::Arguments),
     /// Users and their access keys
     Principal(principal::Arguments),
     /// Explain decisions of key policies, identity policies and grants
@@ -168,6 +171,7 @@ fn main() -> ExitCode {
         Command::Encrypt(arguments) => encrypt::run(&context, &arguments),
         Command::Decrypt(arguments) => decrypt::run(&context, &arguments),
         Command::RootKey(arguments) => root_key::run(&context, &arguments),
+        Command::Account(arguments) => account::run(&context, &arguments),
         Command::Principal(arguments) => principal::run(&context, &arguments),
         Command::Policy(arguments) => policy::run(&context, &arguments),
         Command::Ingest(arguments) => ingest::run(&context, &arguments),

@@ -33,7 +33,7 @@ Clients then assume it by role_arn and source_profile in ~/.aws/config.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// The user that makes the change [default: the account's root]
+    /// The user that makes the change: NAME, or ACCOUNT:NAME of another account [default: the first account's root]
     #[arg(long = "as", global = true, value_name = "NAME")]
     caller: Option<String>,
 }

@@ -1,12 +1,13 @@
-//! How a principal is typed: `alice`, `role/app`, `backup.amazonaws.com`, or an ARN.
+//! How a principal is typed: `alice`, `root`, `role/app`, `backup.amazonaws.com`, or an ARN; `444455556666:alice` of another
+//! account than the first.
 
 use anyhow::bail;
 use keytrail_kms::{Caller, Engine};
 
-/// A principal of the data directory's first account, as typed.
+/// A principal, as typed. A name with an account and a colon before it is one of that account, else of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// A user by its name.
+    /// A user by its name, or `root`.
     User(String),
     /// A role, or a session of it.
     Role { name: String, session: Option<String> },
@@ -20,18 +21,29 @@ impl Who {
         if text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn") {
             return Ok(Self::Service(text.to_owned()));
         }
-        let named = match text.strip_prefix("arn:") {
-            Some(arn) => arn.splitn(5, ':').nth(4).unwrap_or_default(),
-            None => text,
+        let (account, named) = match text.strip_prefix("arn:") {
+            Some(arn) => match arn.splitn(5, ':').collect::<Vec<_>>()[..] {
+                [_, _, _, account, named] => (Some(account), named),
+                _ => (None, ""),
+            },
+            None => match text.split_once(':') {
+                Some((account, named)) => (Some(account), named),
+                None => (None, text),
+            },
         };
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let of_account = |name: String| match account {
+            Some(account) if !name.is_empty() => format!("{account}:{name}"),
+            _ => name,
+        };
         let who = match named.split_once('/') {
-            None => Self::User(named.to_owned()),
-            Some(("user", name)) => Self::User(name.to_owned()),
-            Some(("role", path)) => Self::Role { name: last(path), session: None },
+            None => Self::User(of_account(named.to_owned())),
+            Some(("user", name)) => Self::User(of_account(name.to_owned())),
+            Some(("role", path)) => Self::Role { name: of_account(last(path)), session: None },
             Some(("assumed-role", path)) => match path.split_once('/') {
                 Some((name, session)) => {
-                    Self::Role { name: name.to_owned(), session: Some(session.to_owned()) }
+                    let name = of_account(name.to_owned());
+                    Self::Role { name, session: Some(session.to_owned()) }
                 }
                 None => return Err("a session's ARN is …:assumed-role/ROLE/SESSION".to_owned()),
             },
@@ -40,17 +52,13 @@ impl Who {
             }
         };
         let (Self::User(name) | Self::Role { name, .. } | Self::Service(name)) = &who;
-        if name.is_empty() || named == "root" {
-            Err("must name somebody".to_owned())
-        } else {
-            Ok(who)
-        }
+        if name.is_empty() { Err("must name somebody".to_owned()) } else { Ok(who) }
     }
 
     /// The caller that a record will name.
     pub(crate) fn caller(&self, engine: &Engine) -> anyhow::Result<Caller> {
         match self {
-            Self::User(name) => Ok(engine.caller_for_user(name)?),
+            Self::User(name) => Ok(engine.caller_named(name)?),
             Self::Service(name) => Ok(engine.caller_for_service(name)?),
             Self::Role { name, .. } => bail!(
                 "a role calls through its sessions: let a client assume role {name} through `keytrail serve`"
@@ -92,17 +100,24 @@ mod tests {
         for (text, expected) in [
             ("alice", user("alice")),
             ("alice@corp", user("alice@corp")),
-            ("arn:aws:iam::111122223333:user/alice", user("alice")),
+            ("root", user("root")),
+            ("444455556666:alice", user("444455556666:alice")),
+            ("444455556666:role/batch/app", role("444455556666:app", None)),
+            ("arn:aws:iam::111122223333:root", user("111122223333:root")),
+            ("arn:aws:iam::111122223333:user/alice", user("111122223333:alice")),
             ("role/app", role("app", None)),
             ("role/batch/app", role("app", None)),
-            ("arn:aws:iam::111122223333:role/batch/app", role("app", None)),
-            ("arn:aws:sts::111122223333:assumed-role/app/run1", role("app", Some("run1"))),
+            ("arn:aws:iam::111122223333:role/batch/app", role("111122223333:app", None)),
+            (
+                "arn:aws:sts::111122223333:assumed-role/app/run1",
+                role("111122223333:app", Some("run1")),
+            ),
             ("backup.amazonaws.com", Who::Service("backup.amazonaws.com".to_owned())),
         ] {
             assert_eq!(Who::parse(text).unwrap(), expected, "{text}");
         }
         for text in
-            ["", "role/", "group/admins", "assumed-role/app", "arn:aws:iam::111122223333:root"]
+            ["", "role/", "group/admins", "assumed-role/app", "444455556666:", "arn:aws:iam::1"]
         {
             assert!(Who::parse(text).is_err(), "{text}");
         }

@@ -8,6 +8,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `accounts` | two accounts, and the AWS CLI in each of them |
 //! | `case` | how a case is written |
 //! | `session` | the cases of a file: calling, comparing |
 //! | `values` | expected values and found ones |
@@ -20,6 +21,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod accounts;
 mod case;
 mod clients;
 mod coverage;

@@ -79,7 +79,7 @@ pub(crate) fn run(engine: &Engine, day: &Day) -> anyhow::Result<Tally> {
         let policies = [("work", document.as_str())];
         let policies = if actions.is_empty() { &[] } else { &policies[..] };
         engine.create_user(&root, name, policies)?;
-        callers.push(engine.caller_for_user(name)?);
+        callers.push(engine.caller_named(name)?);
     }
     let (answered, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let next = AtomicUsize::new(0);

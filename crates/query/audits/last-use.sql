@@ -6,7 +6,8 @@
 -- The answer of GetKeyLastUsage, from the log: only the twelve cryptographic operations that AWS counts, and only those
 -- that succeeded. ReEncrypt counts for both of its keys. A key that events name without such a use stands here with an
 -- empty `last_use`. `tracking_start` is the first event in the lake: before it nothing is known, so a key without a use
--- is unused *since then*. Of uses in the same second the one with the greatest event id is shown.
+-- is unused *since then*. Of uses in the same second the one with the greatest event id is shown; of a call from another
+-- account, the caller's record, if it is in the lake (GetKeyLastUsage names the owner's, with the same request id).
 SELECT
     key,
     max(event_time) FILTER (WHERE counts) AS last_use,

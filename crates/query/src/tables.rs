@@ -44,7 +44,7 @@ pub(crate) async fn register(
     let sources = MemTable::try_new(sources.schema(), vec![vec![sources]]).map_err(execution)?;
     context.register_table("sources", Arc::new(sources)).map_err(execution)?;
     register_view(context, "events", &events_sql(snapshot)).await?;
-    register_view(context, "key_events", KEY_EVENTS).await
+    register_view(context, "key_events", &KEY_EVENTS.replace("{columns}", &columns())).await
 }
 
 /// Views are planned once for the session; each query only inlines them.
@@ -55,10 +55,14 @@ async fn register_view(context: &SessionContext, name: &str, sql: &str) -> Resul
     Ok(())
 }
 
+/// The names of CloudTrail's columns, in order.
+fn columns() -> String {
+    COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+}
+
 /// A lake whose receipts count no duplicate needs no look at the column: `count(*)` then comes from the catalog.
 fn events_sql(snapshot: &Snapshot) -> String {
-    let columns: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
-    let sql = EVENTS.replace("{columns}", &columns.join(", "));
+    let sql = EVENTS.replace("{columns}", &columns());
     let duplicates: u64 = snapshot.receipts.iter().map(|receipt| receipt.duplicates).sum();
     if duplicates == 0 { sql.replace("WHERE NOT duplicate", "") } else { sql }
 }

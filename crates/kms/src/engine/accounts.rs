@@ -33,16 +33,21 @@ impl Engine {
     /// `444455556666:root` or `444455556666:alice` of another. For calls from this process: nothing was authenticated.
     pub fn caller_named(&self, name: &str) -> Result<Caller, EngineError> {
         let unknown = || EngineError::UnknownUser { name: name.chars().take(80).collect() };
-        let (account, user) = match name.split_once(':') {
-            Some((account, user)) => (AccountId::parse(account).map_err(|_| unknown())?, user),
-            None => (self.config.account.clone(), name),
-        };
+        let (account, user) = self.in_account(name).ok_or_else(unknown)?;
         let owner = match user {
             "root" => Owner::Root(account),
             user => Owner::User { account, name: UserName::parse(user).map_err(|_| unknown())? },
         };
         let id = self.read_state()?.access_keys_of(&owner).next().cloned().ok_or_else(unknown)?;
         self.caller_for_access_key(id.as_str())
+    }
+
+    /// The account that a name is of, and the name there; `None` if what stands before its colon is no account.
+    pub(super) fn in_account<'a>(&self, name: &'a str) -> Option<(AccountId, &'a str)> {
+        match name.split_once(':') {
+            Some((account, name)) => AccountId::parse(account).ok().map(|account| (account, name)),
+            None => Some((self.config.account.clone(), name)),
+        }
     }
 
     fn call_organizations(

@@ -42,15 +42,6 @@ impl Engine {
         Ok(self.caller(id, &entry.owner, user_id))
     }
 
-    /// A user of the first account, with the first of its access keys. For calls from this process: nothing was authenticated.
-    pub fn caller_for_user(&self, name: &str) -> Result<Caller, EngineError> {
-        let unknown = || EngineError::UnknownUser { name: name.chars().take(64).collect() };
-        let name = keytrail_auth::UserName::parse(name).map_err(|_| unknown())?;
-        let user = Owner::User { account: self.config.account.clone(), name };
-        let id = self.read_state()?.access_keys_of(&user).next().cloned().ok_or_else(unknown)?;
-        self.caller_for_access_key(id.as_str())
-    }
-
     /// What acts as a service in the first account, with the first of its access keys. For calls from this process: nothing
     /// was authenticated.
     pub fn caller_for_service(&self, name: &str) -> Result<Caller, EngineError> {
@@ -106,12 +97,14 @@ impl Engine {
     }
 
     /// What a session of a role would be, for questions about policies ([`Engine::check_policy`]). It has ended before it
-    /// began: each call by it is refused, and its access key is nobody's.
+    /// began: each call by it is refused, and its access key is nobody's. A role of another account than the first is named as
+    /// in [`Engine::caller_named`].
     pub fn imagined_session(&self, role: &str, session: &str) -> Result<Caller, EngineError> {
         let wrong = |error: AuthError| EngineError::Question { detail: error.to_string() };
+        let (account, role) = self.in_account(role).unwrap_or((self.config.account.clone(), role));
         let name = RoleName::parse(role).map_err(wrong)?;
         let session = SessionName::parse(session).map_err(wrong)?;
-        let (state, account) = (self.read_state()?, self.config.account.clone());
+        let state = self.read_state()?;
         let role = state.role(&account, &name).ok_or_else(|| {
             let detail = format!("no role is called {name}; `keytrail principal list` tells all");
             EngineError::Question { detail }

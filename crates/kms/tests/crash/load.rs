@@ -454,7 +454,7 @@ impl<'a> Worker<'a> {
     /// Something that a user may do, and something that it may by a grant only.
     fn as_user(&mut self) {
         let name = format!("user-{}", self.below(CALLERS));
-        let (Ok(caller), Some(key)) = (self.engine.caller_for_user(&name), self.key()) else {
+        let (Ok(caller), Some(key)) = (self.engine.caller_named(&name), self.key()) else {
             return;
         };
         let caller = caller.with_user_agent(self.root_agent().as_str());
