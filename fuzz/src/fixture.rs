@@ -251,8 +251,7 @@ fn furnish(engine: &Engine) -> Vec<(&'static str, String)> {
     let import = json!({"KeyId": id_of("external"), "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
         "WrappingKeySpec": "RSA_2048"});
     let import = ask(engine, "GetParametersForImport", &import);
-    let shared = json!({"KeyId": id_of("other"), "Policy": SHARED});
-    ask(engine, "PutKeyPolicy", &shared);
+    ask(engine, "PutKeyPolicy", &json!({"KeyId": id_of("other"), "Policy": SHARED}));
     let shared =
         text(&ask(engine, "DescribeKey", &json!({"KeyId": "alias/other"}))["KeyMetadata"], "Arn");
     let primary = ask(engine, "CreateKey", &json!({"MultiRegion": true}));
