@@ -31,6 +31,51 @@ fn a_key_encrypts_and_decrypts_and_its_use_is_on_record() {
 }
 
 #[test]
+fn a_region_that_is_added_later_takes_replicas() {
+    let home = Home::empty();
+    home.ok(&["init", "--region", "us-east-1"]);
+    let key = home.kms("create-key", &json!({"MultiRegion": true}));
+    let id = key["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let sealed = home.kms("encrypt", &json!({"KeyId": id, "Plaintext": "aGVsbG8="}));
+    let replicate = json!({"KeyId": id, "ReplicaRegion": "eu-central-1"}).to_string();
+    let refused = home.run(&["kms", "replicate-key", "--input", &replicate]);
+    assert!(
+        refused.stderr.contains("There are no keys in eu-central-1 here."),
+        "{}",
+        refused.stderr
+    );
+
+    let file = home.data().join("keytrail.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let two = settings.replace(r#"["us-east-1"]"#, r#"["us-east-1", "eu-central-1"]"#);
+    std::fs::write(&file, &two).unwrap();
+    home.ok(&["kms", "replicate-key", "--input", &replicate]);
+    let blob = json!({"CiphertextBlob": sealed["CiphertextBlob"]}).to_string();
+    let decrypt = ["kms", "decrypt", "--region", "eu-central-1", "--input", &blob];
+    assert!(home.ok(&decrypt).contains(":eu-central-1:"));
+    let variable = [("KEYTRAIL_REGION", "eu-central-1")];
+    let listed = home.run_with(&variable, &["kms", "list-keys"]);
+    assert!(listed.stdout.contains(":eu-central-1:"), "{}{}", listed.stdout, listed.stderr);
+    let absent = home.run(&["kms", "list-keys", "--region", "mars-north-1"]);
+    let known = "no keys can be in mars-north-1 here, only in us-east-1, eu-central-1";
+    assert!(absent.stderr.contains(known), "{}", absent.stderr);
+
+    std::fs::write(&file, &settings).unwrap();
+    let missing = home.run(&["kms", "list-keys"]);
+    assert!(
+        missing.stderr.contains("eu-central-1 has keys, and is not configured"),
+        "{}",
+        missing.stderr
+    );
+    std::fs::write(&file, &two).unwrap();
+    home.ok(&["ingest"]);
+    let regions =
+        home.rows("select event_name, aws_region from events where event_name = 'CreateKey'");
+    assert_eq!(regions.len(), 2, "{regions:?}");
+    assert_eq!(home.json(&["verify"])["verdict"], "OK");
+}
+
+#[test]
 fn policy_check_says_what_a_call_would_be_told_and_why() {
     let home = Home::new();
     let key = home.kms("create-key", &json!({}));

@@ -223,7 +223,11 @@ impl Change {
         let materials = state.keys.get(key).map(|key| key.materials.iter());
         let wrapped = materials.into_iter().flatten().filter_map(KeyMaterial::wrapped);
         let ended = wrapped.filter(|wrapped| which.is_none_or(|id| wrapped.id == id));
-        state.not_shared(key, ended.map(|wrapped| wrapped.under).collect())
+        let mut ended = state.not_shared(key, ended.map(|wrapped| wrapped.under).collect());
+        if let Self::MaterialDeleted { key, material: Some(id) } = self {
+            ended.extend(state.waiting_of_replicas(key, *id));
+        }
+        ended
     }
 
     /// The key whose replicas get another rotation schedule or another material by this change.

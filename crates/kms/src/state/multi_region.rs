@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyMaterial, KeyOrigin, KeyState, Materials, State, days_after};
 use crate::error::{ErrorCode, Refusal};
+use crate::material::MaterialId;
 use crate::material_keys::MaterialKeyId;
 use crate::names::KeyArn;
 use crate::parameters::Description;
@@ -139,6 +140,15 @@ impl State {
         let materials = others.filter_map(|other| self.keys.get(&other)).map(|key| &key.materials);
         let shared = materials.flat_map(Materials::material_keys).collect::<BTreeSet<_>>();
         under.into_iter().filter(|id| !shared.contains(id)).collect()
+    }
+
+    /// The material keys of what waits in the replicas, if this is what waits in the primary key: it goes with it.
+    pub(super) fn waiting_of_replicas(&self, key: &KeyArn, id: MaterialId) -> Vec<MaterialKeyId> {
+        let waits = |key: &&Key| key.materials.waiting().is_some_and(|waiting| waiting.id() == id);
+        let replicas = self.keys.get(key).filter(waits).map(Key::replicas).unwrap_or_default();
+        let replicas = replicas.iter().filter_map(|arn| self.keys.get(arn)).filter(waits);
+        let waiting = replicas.filter_map(|key| key.materials.waiting()?.wrapped());
+        waiting.map(|wrapped| wrapped.under).collect()
     }
 
     pub(super) fn alter_family(&mut self, key: &KeyArn, how: impl Fn(&mut Key)) {

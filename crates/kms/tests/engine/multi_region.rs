@@ -569,6 +569,67 @@ fn a_family_rotates_to_imported_material_when_all_have_it() {
     assert_eq!((count(0), count(1)), (2, 2));
 }
 
+impl World {
+    /// Material keys that are there: slots of the file that are not free (`schemas/sealed-state.md`).
+    fn material_keys(&self) -> usize {
+        let file = std::fs::read(self.bench.data().join("keys/materials")).unwrap();
+        file.chunks(128).skip(1).filter(|slot| slot.iter().any(|byte| *byte != 0)).count()
+    }
+}
+
+#[test]
+fn what_no_key_of_a_family_needs_any_more_is_erased() {
+    let world = World::new();
+    let key = world.family(&[1, 2]);
+    world.call_in(0, "RotateKeyOnDemand", &key);
+    assert_eq!(world.material_keys(), 2, "one for each material, whatever the number of keys");
+    let week = with(&key, json!({"PendingWindowInDays": 7}));
+    for (region, left) in [(1, 2), (2, 2), (0, 0)] {
+        world.call_in(region, "ScheduleKeyDeletion", &week);
+        world.bench.advance(7 * DAY_NS);
+        world.call_in(region, "ListKeys", &json!({}));
+        assert_eq!(world.material_keys(), left, "after the end of the key in {}", REGIONS[region]);
+    }
+
+    let key = world.primary(&json!({"Origin": "EXTERNAL"}));
+    let id = text(&key, "KeyId");
+    let parameters = |region| Parameters::to(&world.bench, &world.root_in(region), id);
+    let here = parameters(0);
+    world.call_in(0, "ImportKeyMaterial", &here.request(&[1; 32]));
+    world.replicate(&key, 1);
+    let there = parameters(1);
+    world.call_in(1, "ImportKeyMaterial", &there.request(&[1; 32]));
+    let waiting = world.call_in(0, "ImportKeyMaterial", &here.new_one(&[2; 32]));
+    world.call_in(1, "ImportKeyMaterial", &there.request(&[2; 32]));
+    assert_eq!(world.material_keys(), 4, "imported material is each key's own");
+    let waiting = json!({"KeyMaterialId": waiting["KeyMaterialId"]});
+    world.call_in(0, "DeleteImportedKeyMaterial", &with(&key, waiting));
+    assert_eq!(world.material_keys(), 2, "what waited is gone everywhere");
+    world.call_in(1, "DeleteImportedKeyMaterial", &key);
+    assert_eq!(world.material_keys(), 1);
+}
+
+#[test]
+fn policies_can_tell_primary_keys_from_replicas() {
+    let world = World::new();
+    let key = world.family(&[1]);
+    let single = json!({"KeyId": world.bench.key()});
+    let user = world.bench.user(
+        "alice",
+        r#"{"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*",
+            "Condition": {"StringEquals": {"kms:MultiRegionKeyType": "REPLICA"}}},
+           {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*",
+            "Condition": {"Bool": {"kms:MultiRegion": "true"}}}"#,
+    );
+    let may = |region: usize, operation: &str, key: &Value| {
+        let user = user.clone().in_region(REGIONS[region].parse().unwrap());
+        let input = with(key, json!({"Plaintext": HELLO}));
+        world.bench.call_as(&user, operation, &input.to_string()).is_ok()
+    };
+    assert!(may(1, "DescribeKey", &key) && !may(0, "DescribeKey", &key));
+    assert!(may(1, "Encrypt", &key) && may(0, "Encrypt", &key) && !may(0, "Encrypt", &single));
+}
+
 /// What a test does; numbers choose among the keys and Regions there are.
 #[derive(Debug, Clone)]
 enum Step {
