@@ -180,7 +180,7 @@ fn alter(engine: &Engine, caller: &Caller, action: &Action) -> anyhow::Result<()
                 match principal {
                     Who::User(name) => engine.put_user_policy(caller, name, &policy, &text)?,
                     Who::Role { name, .. } => {
-                        engine.put_role_policy(caller, name, &policy, &text)?
+                        engine.put_role_policy(caller, name, &policy, &text)?;
                     }
                     Who::Service(_) => bail!("a service has no policies: key policies name it"),
                 }

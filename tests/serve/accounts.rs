@@ -16,7 +16,7 @@ const MAY_USE_KEYS: &str =
 fn aws(endpoint: &Endpoint, credentials: &Value, arguments: &[&str]) -> Printed {
     let text = |member: &str| credentials[member].as_str().unwrap().to_owned();
     let setting = Setting {
-        credentials: Some((text("access_key_id"), text("secret_access_key"))),
+        credentials: Some(vec![text("access_key_id"), text("secret_access_key")]),
         region: "us-east-1",
         endpoint: &endpoint.url,
         folder: endpoint.folder(),

@@ -10,9 +10,14 @@
 //! [users]                                         # users beside root, alice (uses keys) and mallory (may nothing),
 //! carol = '{"Statement": …}'                      # each with an identity policy, or "" for none
 //!
+//! [roles.app]                                     # roles
+//! trust = '{"Statement": …}'                      # who may assume them, and what their sessions may do
+//! policy = '{"Statement": …}'
+//!
 //! [[case]]
 //! name = "alice encrypts"
-//! as = "alice"                                    # a user; root if it is not said; anonymous, wrong-secret, unknown-key
+//! as = "alice"                                    # a user; root if it is not said; anonymous, wrong-secret, unknown-key;
+//!                                                 # "session NAME" of an earlier case, or "damaged NAME": its token is
 //! region = "us-east-1"                            # that is called, by its signature; this one if it is not said
 //! clock_seconds = -840                            # how wrong the client's clock goes
 //! run = ["kms", "encrypt", "--key-id", "${key}"]  # arguments of `aws`, or …
@@ -28,6 +33,7 @@
 //! client_error = "SSL validation failed for …"    # instead: what the client says by itself, without an answer
 //! save = { key = "KeyMetadata.KeyId" }            # ${key} from here on; items of lists by number: Keys.0.KeyId
 //! save_bytes = { "sealed.bin" = "CiphertextBlob" } # base64 of the answer, into a file
+//! save_session = "run1"                           # the credentials of the answer, for `as` from here on
 //! record = { resources = [{ ARN = "${arn}" }] }   # members that the record has besides what every record has (record.rs)
 //! records = 2                                     # as many as there are calls, where a client turns pages or tries again
 //! also = [{ awsRegion = "eu-west-1" }]            # what the call leaves besides: its records in other Regions
@@ -65,8 +71,17 @@ pub(crate) struct Session {
     pub(crate) files: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) users: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) roles: BTreeMap<String, Role>,
     #[serde(rename = "case")]
     pub(crate) cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Role {
+    pub(crate) trust: String,
+    pub(crate) policy: String,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +114,7 @@ pub(crate) struct Case {
     pub(crate) save: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) save_bytes: BTreeMap<String, String>,
+    pub(crate) save_session: Option<String>,
     pub(crate) record: Option<Value>,
     #[serde(default = "one")]
     pub(crate) records: usize,

@@ -17,8 +17,8 @@ pub(crate) const EXIT_REFUSED: i32 = 255;
 
 /// As whom, where to, and in which folder a client runs.
 pub(crate) struct Setting<'a> {
-    /// Access key id and secret; `None` is anonymous.
-    pub(crate) credentials: Option<(String, String)>,
+    /// Access key id, secret, and of a session its token; `None` is anonymous.
+    pub(crate) credentials: Option<Vec<String>>,
     pub(crate) region: &'a str,
     pub(crate) endpoint: &'a str,
     pub(crate) folder: &'a Path,
@@ -68,9 +68,10 @@ pub(crate) fn aws(setting: &Setting<'_>, arguments: &[String]) -> Printed {
         .env("AWS_ENDPOINT_URL", setting.endpoint)
         .env("AWS_DEFAULT_REGION", setting.region)
         .env("AWS_EC2_METADATA_DISABLED", "true");
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     match &setting.credentials {
-        Some((id, secret)) => {
-            command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        Some(credentials) => {
+            command.envs(names.iter().zip(credentials));
         }
         None => {
             command.arg("--no-sign-request");

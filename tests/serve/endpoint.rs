@@ -10,7 +10,7 @@ use keytrail_ledger::{EntryKind, Reader};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::case::Session;
+use crate::case::{Role, Session};
 
 /// The account of all sessions.
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -57,6 +57,9 @@ impl Endpoint {
         for (name, policy) in &session.users {
             endpoint.create_user(name, policy);
         }
+        for (name, role) in &session.roles {
+            endpoint.create_role(name, role);
+        }
         endpoint.serve(&serve.iter().map(String::as_str).collect::<Vec<_>>());
         endpoint
     }
@@ -82,6 +85,15 @@ impl Endpoint {
         }
         let made = self.keytrail(&arguments);
         self.remember(name, &made);
+    }
+
+    pub(crate) fn create_role(&self, name: &str, role: &Role) {
+        let files = ["trust", "policy"].map(|kind| format!("{name}-{kind}.json"));
+        for (file, text) in files.iter().zip([&role.trust, &role.policy]) {
+            std::fs::write(self.folder().join(file), text).unwrap();
+        }
+        let [trust, policy] = &files;
+        self.keytrail(&["principal", "create-role", name, "--trust", trust, "--policy", policy]);
     }
 
     /// Starts it, again after [`Endpoint::stop`].

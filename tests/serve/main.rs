@@ -16,6 +16,7 @@
 //! | `clients` | the virtual environment, one CLI call, one boto3 call |
 //! | `endpoint` | a data directory with its users, and `keytrail serve` on a free port over it |
 //! | `encryption_sdk` | the AWS Encryption SDK with its keyrings, and files of `keytrail encrypt` |
+//! | `roles` | a profile that assumes a role |
 //! | `coverage` | that each operation has its cases |
 //! | `offline.py` | the judge: signs, verifies, encrypts and wraps without us |
 
@@ -28,6 +29,7 @@ mod coverage;
 mod encryption_sdk;
 mod endpoint;
 mod record;
+mod roles;
 mod session;
 mod values;
 
@@ -193,6 +195,11 @@ fn what_is_wrong_with_a_request_is_told_in_awss_order() {
 #[test]
 fn each_region_has_its_own_keys() {
     run("regions");
+}
+
+#[test]
+fn roles_are_assumed_and_their_sessions_end() {
+    run("roles");
 }
 
 #[test]

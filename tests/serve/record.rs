@@ -66,6 +66,11 @@ impl Caller<'_> {
                 "type": "Root", "accountId": account, "principalId": account, "accessKeyId": access_key_id,
                 "arn": format!("arn:aws:iam::{account}:root"),
             }),
+            name if name.starts_with("session ") => json!({
+                "type": "AssumedRole", "accountId": account, "accessKeyId": access_key_id, "principalId": "AROA…",
+                "arn": format!("arn:aws:sts::{account}:assumed-role/…"),
+                "sessionContext": { "attributes": { "creationDate": "<time>", "mfaAuthenticated": "false" } },
+            }),
             name => json!({
                 "type": "IAMUser", "accountId": account, "userName": name, "accessKeyId": access_key_id,
                 "arn": format!("arn:aws:iam::{account}:user/{name}"),
@@ -77,20 +82,22 @@ impl Caller<'_> {
 /// The record that this case leaves, as far as the case itself does not say more.
 pub(crate) fn expected(case: &Case, caller: &Caller<'_>, saved: &Saved) -> Value {
     let (service, operation) = case.operation().unwrap();
-    let read_only = [
-        "Get",
-        "List",
-        "Describe",
-        "Generate",
-        "Verify",
-        "Derive",
-        "Sign",
-        "Encrypt",
-        "Decrypt",
-        "ReEncrypt",
-    ]
-    .iter()
-    .any(|start| operation.starts_with(start));
+    // CloudTrail calls all operations of STS reads; those that make a session tell of it.
+    let read_only = service == "sts"
+        || [
+            "Get",
+            "List",
+            "Describe",
+            "Generate",
+            "Verify",
+            "Derive",
+            "Sign",
+            "Encrypt",
+            "Decrypt",
+            "ReEncrypt",
+        ]
+        .iter()
+        .any(|start| operation.starts_with(start));
     let mut record = json!({
         "eventVersion": "*",
         "eventID": "<uuid>",
@@ -117,7 +124,8 @@ pub(crate) fn expected(case: &Case, caller: &Caller<'_>, saved: &Saved) -> Value
             message => message.into(),
         };
     }
-    if read_only || case.refusal().is_some() {
+    let tells = operation == "AssumeRole";
+    if (read_only && !tells) || case.refusal().is_some() {
         record["responseElements"] = "null".into();
     }
     if let Some(parameters) = parameters(case, &operation, saved) {
@@ -196,7 +204,9 @@ fn lowered(value: &Value) -> Value {
 /// The secrets among these members that are long enough to be found by accident nowhere.
 pub(crate) fn secrets(members: &Value) -> Vec<&str> {
     let Some(members) = members.as_object() else { return Vec::new() };
-    let secret = members.iter().filter(|(name, _)| SECRETS.contains(&name.as_str()));
+    let of_session = members.get("Credentials").and_then(Value::as_object).into_iter().flatten();
+    let secret =
+        members.iter().chain(of_session).filter(|(name, _)| SECRETS.contains(&name.as_str()));
     let texts = secret.flat_map(|(_, value)| match value {
         Value::Object(bytes) => bytes.get("base64").and_then(Value::as_str).into_iter().collect(),
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>(),

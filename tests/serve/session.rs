@@ -1,5 +1,6 @@
 //! A session: its cases called one after the other, each compared with what it expects before the next one is called.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -58,6 +59,8 @@ pub(crate) fn run(endpoint: &Endpoint, text: &str) -> Saved {
 /// A session on its way.
 struct Running {
     saved: Saved,
+    /// Credentials that cases got: access key id, secret, token.
+    sessions: BTreeMap<String, Vec<String>>,
     boto3: Option<Boto3>,
     /// Sequence of the ledger's next entry.
     seen: u64,
@@ -71,7 +74,13 @@ impl Running {
             std::fs::write(endpoint.folder().join(name), content).unwrap();
         }
         let seen = endpoint.records_from(0).1;
-        Self { saved: Saved::new(), boto3: None, seen, wrong: Vec::new() }
+        Self {
+            saved: Saved::new(),
+            sessions: BTreeMap::new(),
+            boto3: None,
+            seen,
+            wrong: Vec::new(),
+        }
     }
 
     fn run_all(&mut self, endpoint: &Endpoint, cases: &[Case]) {
@@ -120,6 +129,12 @@ impl Running {
             let bytes = STANDARD.decode(member(&said.answer, path).unwrap_or_default()).unwrap();
             std::fs::write(endpoint.folder().join(name), bytes).unwrap();
         }
+        if let Some(name) = &case.save_session {
+            let part = |part: &str| member(&said.answer, &format!("Credentials.{part}"));
+            let parts = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(part);
+            let parts = parts.map(|part| part.unwrap_or("what was not given").to_owned());
+            self.sessions.insert(name.clone(), parts.to_vec());
+        }
         let (records, seen) = endpoint.records_from(self.seen);
         self.seen = seen;
         for (name, path) in &case.save_record {
@@ -134,7 +149,7 @@ impl Running {
 
     fn say(&mut self, endpoint: &Endpoint, case: &Case) -> Said {
         let setting = Setting {
-            credentials: credentials(endpoint, &case.r#as),
+            credentials: self.credentials(endpoint, &case.r#as),
             region: &case.region,
             endpoint: &endpoint.url,
             folder: endpoint.folder(),
@@ -176,6 +191,25 @@ impl Running {
         }
     }
 
+    /// As whom a case calls.
+    fn credentials(&self, endpoint: &Endpoint, name: &str) -> Option<Vec<String>> {
+        let [root_id, root_secret] = endpoint.credentials["root"].clone().into();
+        match name.split_once(' ') {
+            Some(("session", session)) => Some(self.sessions[session].clone()),
+            Some(("damaged", session)) => {
+                let mut credentials = self.sessions[session].clone();
+                credentials[2].replace_range(..1, "*");
+                Some(credentials)
+            }
+            _ => match name {
+                "anonymous" => None,
+                "wrong-secret" => Some(vec![root_id, "wrong".to_owned()]),
+                "unknown-key" => Some(vec!["AKIAAAAAAAAAAAAAAAAA".to_owned(), root_secret]),
+                name => Some(<[String; 2]>::from(endpoint.credentials[name].clone()).to_vec()),
+            },
+        }
+    }
+
     /// What is wrong with the answer or the error.
     fn difference(&self, case: &Case, said: &Said) -> Option<String> {
         let expected = match (case.refusal(), &case.client_error) {
@@ -202,7 +236,9 @@ impl Running {
             difference("the answer", &replaced(expected, &self.saved), &said.answer)
         };
         difference("the error", &expected, &said.error.as_deref().into())
-            .or_else(|| wrong_manner(case.refusal()?.0, said))
+            .or_else(|| {
+                case.operation()?.0.eq("kms").then(|| wrong_manner(case.refusal()?.0, said))?
+            })
             .or_else(text)
             .or_else(answer)
     }
@@ -234,9 +270,9 @@ impl Running {
         if others.len() != case.also.len() {
             return Some(format!("{} records elsewhere, not {}", others.len(), case.also.len()));
         }
-        let credentials = credentials(endpoint, &case.r#as).unwrap();
+        let credentials = self.credentials(endpoint, &case.r#as).unwrap();
         let caller =
-            Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials.0 };
+            Caller { name: &case.r#as, account: endpoint::ACCOUNT, access_key_id: &credentials[0] };
         let mut defaults = record::expected(case, &caller, &self.saved);
         if let Some(request_id) = said.request_id.as_ref().filter(|_| case.records == 1) {
             defaults["requestID"] = request_id.as_str().into();
@@ -273,17 +309,6 @@ fn leaked(secrets: &[&str], record: &Value) -> Option<String> {
     let text = record.to_string();
     let secret = secrets.iter().find(|secret| text.contains(**secret))?;
     Some(format!("the record shows a secret: {secret}"))
-}
-
-/// As whom a case calls.
-fn credentials(endpoint: &Endpoint, name: &str) -> Option<(String, String)> {
-    let root = &endpoint.credentials["root"];
-    match name {
-        "anonymous" => None,
-        "wrong-secret" => Some((root.0.clone(), "wrong".to_owned())),
-        "unknown-key" => Some(("AKIAAAAAAAAAAAAAAAAA".to_owned(), root.1.clone())),
-        name => Some(endpoint.credentials[name].clone()),
-    }
 }
 
 /// A key that the answer names is among the record's resources.
