@@ -78,7 +78,7 @@ enum Action {
     /// Say anew who may assume a role
     Trust {
         /// role/NAME or the role's ARN
-        #[arg(value_parser = Who::parse)]
+        #[arg(value_parser = Who::parse_own)]
         role: Who,
         /// A trust policy (JSON)
         file: PathBuf,
@@ -86,7 +86,7 @@ enum Action {
     /// Give a user or role identity policies, or other texts of those that it has
     Policy {
         /// A user's name, role/NAME, or an ARN
-        #[arg(value_parser = Who::parse)]
+        #[arg(value_parser = Who::parse_own)]
         principal: Who,
         /// Identity policies (JSON), named by their files
         #[arg(required = true)]
@@ -95,7 +95,7 @@ enum Action {
     /// Put tags on a user or role
     Tag {
         /// A user's name, role/NAME, or an ARN
-        #[arg(value_parser = Who::parse)]
+        #[arg(value_parser = Who::parse_own)]
         principal: Who,
         /// KEY=VALUE; a tag of the same key is replaced
         #[arg(required = true, value_parser = read_pair)]
@@ -104,7 +104,7 @@ enum Action {
     /// Take tags off a user or role
     Untag {
         /// A user's name, role/NAME, or an ARN
-        #[arg(value_parser = Who::parse)]
+        #[arg(value_parser = Who::parse_own)]
         principal: Who,
         /// Keys of tags
         #[arg(required = true)]
@@ -115,7 +115,7 @@ enum Action {
     /// Delete a user or service with its access keys, or a role with its sessions
     Delete {
         /// A user's name, role/NAME, a service, or an ARN
-        #[arg(value_parser = Who::parse)]
+        #[arg(value_parser = Who::parse_own)]
         principal: Who,
     },
 }

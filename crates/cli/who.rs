@@ -55,6 +55,16 @@ impl Who {
         if name.is_empty() { Err("must name somebody".to_owned()) } else { Ok(who) }
     }
 
+    /// The same for one who is to be changed, and so is of the account of whoever changes it, whatever an ARN says.
+    pub(crate) fn parse_own(text: &str) -> Result<Self, String> {
+        let own = |name: String| name.rsplit(':').next().unwrap_or_default().to_owned();
+        Ok(match Self::parse(text)? {
+            Self::User(name) => Self::User(own(name)),
+            Self::Role { name, session } => Self::Role { name: own(name), session },
+            Self::Service(name) => Self::Service(name),
+        })
+    }
+
     /// The caller that a record will name.
     pub(crate) fn caller(&self, engine: &Engine) -> anyhow::Result<Caller> {
         match self {
@@ -116,6 +126,8 @@ mod tests {
         ] {
             assert_eq!(Who::parse(text).unwrap(), expected, "{text}");
         }
+        let own = Who::parse_own("arn:aws:iam::111122223333:role/batch/app");
+        assert_eq!(own.unwrap(), role("app", None));
         for text in
             ["", "role/", "group/admins", "assumed-role/app", "444455556666:", "arn:aws:iam::1"]
         {
