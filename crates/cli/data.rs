@@ -77,7 +77,9 @@ impl Settings {
         let Self { account, region, regions, origin, root_key, .. } = self;
         let Quotas { on_demand_rotations, material_encryptions } = self.quotas();
         let root_key = root_key.as_ref().map_or_else(String::new, |file| {
-            format!("# The root key, or where it comes from.\nroot_key = {file:?}\n")
+            // JSON's strings are strings of TOML as well.
+            let file = serde_json::json!(file.to_string_lossy());
+            format!("# The root key, or where it comes from.\nroot_key = {file}\n")
         });
         format!(
             "# Where this data directory belongs. The origin names the log in every signed checkpoint.\n\

@@ -47,7 +47,7 @@ pub(crate) enum Source {
     File,
     /// From a passphrase, by Argon2id; root.key tells its costs and salt
     Passphrase,
-    /// 64 hexadecimal digits in KEYTRAIL_ROOT_KEY; root.key only says so
+    #[value(help = "64 hexadecimal digits in KEYTRAIL_ROOT_KEY; root.key only says so")]
     Environment,
 }
 
