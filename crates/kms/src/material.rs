@@ -1,4 +1,4 @@
-//! Key material: the secret behind a key. Sealed everywhere but in the moment of use.
+//! Key material: the secret behind a key. Sealed wherever it is kept; open beside its material key once it was used.
 //!
 //! [`WrappedMaterial`] is what the state, the ledger and the snapshot hold: sealed under a material key that they do not hold
 //! (`material_keys`), so that erasing that one erases the material from all of them. Only [`crate::state::Key::material`] and
@@ -74,7 +74,7 @@ impl From<MaterialId> for String {
     }
 }
 
-/// Material of a symmetric key in the clear, for the duration of one call.
+/// Material of a symmetric key in the clear. Wiped when the last call is done with it after its material key is gone.
 pub(crate) struct Material {
     id: MaterialId,
     /// [`MATERIAL_LEN`] of them, where they were made or opened: moving the material moves no secret over the stack.
@@ -167,15 +167,23 @@ impl WrappedMaterial {
     }
 
     /// Opens it. Failing means that its material key is gone, which opening the directory should have found out.
-    pub(crate) fn unwrap(&self, key: KeyId, keys: &MaterialKeys) -> Result<Material, NotAuthentic> {
-        let bytes = self.open(key, keys)?;
-        match bytes.len() {
-            MATERIAL_LEN => Ok(Material { id: self.id, bytes }),
-            _ => Err(NotAuthentic),
-        }
+    pub(crate) fn unwrap(
+        &self,
+        key: KeyId,
+        keys: &MaterialKeys,
+    ) -> Result<Arc<Material>, NotAuthentic> {
+        let under = keys.find(self.under).ok_or(NotAuthentic)?;
+        let aad = associated_data(key, self.id);
+        under.open_symmetric(&aad, || {
+            let bytes = under.open(&aad, &self.sealed)?;
+            match bytes.len() {
+                MATERIAL_LEN => Ok(Material { id: self.id, bytes }),
+                _ => Err(NotAuthentic),
+            }
+        })
     }
 
-    /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec. It stays open as long as its material key does.
+    /// Opens what [`Self::wrap_secret_key`] wrapped for a key of this spec.
     pub(crate) fn unwrap_secret_key(
         &self,
         spec: KeySpec,
@@ -183,17 +191,15 @@ impl WrappedMaterial {
         keys: &MaterialKeys,
     ) -> Result<Arc<SecretKey>, NotAuthentic> {
         let under = keys.find(self.under).ok_or(NotAuthentic)?;
-        under.open_secret_key(spec, &associated_data(key, self.id), &self.sealed)
+        let aad = associated_data(key, self.id);
+        under.open_secret_key(&aad, || {
+            Ok(SecretKey::from_bytes(spec, under.open(&aad, &self.sealed)?))
+        })
     }
 
     /// The public key (SPKI) of an asymmetric key.
     pub(crate) fn public_key(&self) -> Option<&[u8]> {
         self.public_key.as_deref()
-    }
-
-    fn open(&self, key: KeyId, keys: &MaterialKeys) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
-        let under = keys.find(self.under).ok_or(NotAuthentic)?;
-        under.open(&associated_data(key, self.id), &self.sealed)
     }
 }
 

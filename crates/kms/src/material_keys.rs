@@ -48,8 +48,9 @@ use keytrail_ledger::Random;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::algorithms::{KeySpec, SecretKey};
+use crate::algorithms::SecretKey;
 use crate::environment::random_bytes;
+use crate::material::Material;
 use crate::sealing::{self, NotAuthentic, OVERHEAD, Purpose};
 use crate::store_key::StoreKey;
 use crate::{EngineError, files};
@@ -105,15 +106,35 @@ impl TryFrom<String> for MaterialKeyId {
 pub(crate) struct MaterialKey {
     id: MaterialKeyId,
     bytes: Box<Zeroizing<[u8; 32]>>,
-    /// What it opened last time, if that was not a symmetric key: reading one costs as much as using it. It is as secret as
-    /// the bytes above it, and ends with them.
-    opened: OnceLock<Opened>,
+    symmetric: Kept<Material>,
+    secret_key: Kept<SecretKey>,
 }
 
-/// A secret key, and the associated data under which it was sealed.
-struct Opened {
-    aad: Vec<u8>,
-    secret_key: Arc<SecretKey>,
+/// What a material key opened, once it did, with the associated data that it was sealed under: opening it again for each
+/// call costs as much as the call's own cryptography. It is as secret as the material key beside it, and ends with it.
+struct Kept<T>(OnceLock<(Vec<u8>, Arc<T>)>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T> Kept<T> {
+    /// Opens it, or finds it open. One material is sealed under a material key, so one is kept.
+    fn open(
+        &self,
+        aad: &[u8],
+        open: impl FnOnce() -> Result<T, NotAuthentic>,
+    ) -> Result<Arc<T>, NotAuthentic> {
+        if let Some((_, opened)) = self.0.get().filter(|(sealed_under, _)| sealed_under == aad) {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Arc::new(open()?);
+        // Another call may have been faster, with the same material.
+        let _ = self.0.set((aad.to_vec(), Arc::clone(&opened)));
+        Ok(opened)
+    }
 }
 
 impl MaterialKey {
@@ -126,7 +147,7 @@ impl MaterialKey {
 
     /// All zeros, to be filled in place.
     fn new(id: MaterialKeyId) -> Self {
-        Self { id, bytes: Box::default(), opened: OnceLock::new() }
+        Self { id, bytes: Box::default(), symmetric: Kept::default(), secret_key: Kept::default() }
     }
 
     pub(crate) const fn id(&self) -> MaterialKeyId {
@@ -145,21 +166,22 @@ impl MaterialKey {
         sealing::open(&self.bytes, Purpose::Material, aad, sealed)
     }
 
-    /// Opens a secret key, or finds it open. One material is sealed under it, so one is kept.
+    /// Opens the material of a symmetric key.
+    pub(crate) fn open_symmetric(
+        &self,
+        aad: &[u8],
+        open: impl FnOnce() -> Result<Material, NotAuthentic>,
+    ) -> Result<Arc<Material>, NotAuthentic> {
+        self.symmetric.open(aad, open)
+    }
+
+    /// Opens the secret of a key of any other spec.
     pub(crate) fn open_secret_key(
         &self,
-        spec: KeySpec,
         aad: &[u8],
-        sealed: &[u8],
+        open: impl FnOnce() -> Result<SecretKey, NotAuthentic>,
     ) -> Result<Arc<SecretKey>, NotAuthentic> {
-        if let Some(opened) = self.opened.get().filter(|opened| opened.aad == aad) {
-            return Ok(Arc::clone(&opened.secret_key));
-        }
-        let secret_key = Arc::new(SecretKey::from_bytes(spec, self.open(aad, sealed)?));
-        let opened = Opened { aad: aad.to_vec(), secret_key: Arc::clone(&secret_key) };
-        // Another call may have been faster, with the same key.
-        let _ = self.opened.set(opened);
-        Ok(secret_key)
+        self.secret_key.open(aad, open)
     }
 }
 

@@ -74,6 +74,10 @@ impl Engine {
         input: &[u8],
     ) -> Result<Answer, KmsError> {
         let random = &*self.environment.random;
+        // In one draw, because each is a call of the operating system.
+        let mut ids = [[0; 16]; 2];
+        random.fill(ids.as_flattened_mut());
+        let [request_id, event_id] = ids.map(Guid::from_random);
         let operation = service.find(name);
         let attempt = Attempt {
             service,
@@ -81,8 +85,8 @@ impl Engine {
             name,
             read_only: operation.is_some_and(|operation| operation.read_only),
             now: self.now(),
-            request_id: Guid::from_random(random_bytes(random)),
-            event_id: Guid::from_random(random_bytes(random)),
+            request_id,
+            event_id,
         };
         self.do_what_is_due(attempt.now).map_err(|_| attempt.internal())?;
         match operation.map(|operation| operation.run) {

@@ -14,6 +14,7 @@ mod multi_region;
 mod roles;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use keytrail_auth::{
     AccessKeyId, Authorized, IdentityPolicy, KeyPolicy, Principal, RoleName, ServiceName, UserId,
@@ -294,7 +295,7 @@ impl Key {
         &self,
         authorized: &Authorized,
         keys: &MaterialKeys,
-    ) -> Result<Material, Refusal> {
+    ) -> Result<Arc<Material>, Refusal> {
         let material = self.materials.current().and_then(KeyMaterial::wrapped);
         self.open(material.ok_or_else(Refusal::internal)?, authorized, keys)
     }
@@ -305,7 +306,7 @@ impl Key {
         id: MaterialId,
         authorized: &Authorized,
         keys: &MaterialKeys,
-    ) -> Result<Option<Material>, Refusal> {
+    ) -> Result<Option<Arc<Material>>, Refusal> {
         let material = self.materials.find(id).and_then(KeyMaterial::wrapped);
         material.map(|material| self.open(material, authorized, keys)).transpose()
     }
@@ -315,7 +316,7 @@ impl Key {
         material: &WrappedMaterial,
         authorized: &Authorized,
         keys: &MaterialKeys,
-    ) -> Result<Material, Refusal> {
+    ) -> Result<Arc<Material>, Refusal> {
         if authorized.resource() != self.arn.as_str() {
             return Err(Refusal::internal());
         }
